@@ -1,0 +1,1 @@
+"""What must survive: settings, names and, later, observations and stream checkpoints."""
