@@ -1,0 +1,1 @@
+"""What a forecaster is: spec, encoder, cells, heads, states, metrics and the bundle."""
