@@ -1,0 +1,25 @@
+"""What a forecaster is given to forecast one series: its past, and what is known of its future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One series up to its forecast origin, on its regular grid.
+
+    y: (T,) float64, the units of the data, NaN where nothing was observed.
+    exog: (T, spec.exog_size) float32, the calendar's sines and cosines, then hist_exog, then
+        futr_exog in the spec's order, in their own units; NaN where unknown.
+    futr: (horizon, len(spec.futr_exog)) float32, the steps after the origin.
+    stat: (len(spec.stat_exog),) float32.
+    """
+
+    y: NDArray[np.float64]
+    exog: NDArray[np.float32]
+    futr: NDArray[np.float32]
+    stat: NDArray[np.float32]

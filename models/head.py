@@ -1,0 +1,67 @@
+"""From the newest state to every horizon: the linear skip, and what the gates add to it."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+
+from .spec import Spec
+
+_FUTR_UNITS = 16
+
+
+class Head(nn.Module):
+    """All horizons from one state, in the window's own scale.
+
+    The skip is a linear map from the window, started at the mean of the seasonal naive forecasts
+    of the seasons that fit in it; the state adds a term of its own for each horizon and quantile.
+    Known future covariates enter at the horizon they belong to, mixed with the state.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.horizon = spec.horizon
+        self.outputs = spec.outputs
+        self.state = nn.Linear(spec.hidden_size, spec.horizon * spec.outputs)
+        self.skip = nn.Linear(spec.lags, spec.horizon, bias=False) if spec.skip else None
+        if self.skip is not None:
+            with torch.no_grad():
+                self.skip.weight.copy_(seasonal_naive_weights(spec))
+                self.state.weight.mul_(0.1)
+                self.state.bias.copy_(_normal_spread(spec))
+        self.n_futr = len(spec.futr_exog)
+        if self.n_futr:
+            self.futr_state = nn.Linear(spec.hidden_size, _FUTR_UNITS)
+            self.futr_input = nn.Linear(self.n_futr, _FUTR_UNITS, bias=False)
+            self.futr_output = nn.Linear(_FUTR_UNITS, spec.outputs, bias=False)
+
+    def forward(self, h: Tensor, z: Tensor, futr: Tensor) -> Tensor:
+        """h (..., H), z (..., lags), futr (..., horizon, F) scaled -> (..., horizon, outputs)."""
+        out: Tensor = self.state(h).unflatten(-1, (self.horizon, self.outputs))
+        if self.skip is not None:
+            out = out + self.skip(z)[..., None]
+        if self.n_futr:
+            mixed = torch.tanh(self.futr_input(futr) + self.futr_state(h)[..., None, :])
+            out = out + self.futr_output(mixed)  # (..., horizon, outputs)
+        return out
+
+
+def seasonal_naive_weights(spec: Spec) -> Tensor:
+    """(horizon, lags): each horizon's weights on the window that make the seasonal naive forecast.
+
+    Seasons that do not fit in the window are left out; without any, it is the last value.
+    """
+    seasons = [season for season in spec.season if season <= spec.lags] or [1]
+    weights = torch.zeros(spec.horizon, spec.lags)
+    for season in seasons:
+        for k in range(spec.horizon):
+            weights[k, spec.lags - season + k % season] += 1.0 / len(seasons)
+    return weights
+
+
+def _normal_spread(spec: Spec) -> Tensor:
+    """(horizon * outputs,): a normal spread of half a window scale to start from."""
+    spread = [0.5 * NormalDist().inv_cdf(level) for level in spec.quantiles] or [0.0]
+    return torch.tensor(spread).repeat(spec.horizon)

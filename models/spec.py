@@ -1,0 +1,81 @@
+"""What a forecaster is, before it has weights: one frozen value that every room reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .timeline import CalendarFeature, Timeline
+
+Cell = Literal["lstm", "gru", "elman"]
+Transform = Literal["none", "log"]
+
+DEFAULT_QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Spec(BaseModel):
+    """The shape of a forecaster and of the series it reads.
+
+    Sizes count steps of the timeline, except `hidden_size` and `layers`, which count units and
+    recurrent layers. Raises pydantic's `ValidationError` for anything out of range, so that a spec
+    read from a manifest is safe to build.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    cell: Cell
+    timeline: Timeline
+    horizon: Annotated[int, Field(ge=1, le=4096)]
+    input_size: Annotated[int, Field(ge=1, le=8192)]
+    """Steps in the window: it sets location and scale, and the newest `lags` of it are seen."""
+    lags: Annotated[int, Field(ge=1, le=8192)]
+    hidden_size: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    quantiles: Annotated[tuple[Level, ...], Field(max_length=99)] = DEFAULT_QUANTILES
+    """Ascending quantile levels of the head; empty is a point head, trained on squared error."""
+    season: Annotated[tuple[Annotated[int, Field(ge=1, le=8192)], ...], Field(max_length=4)] = ()
+    """Season lengths, shortest first; the first is the one that errors are scaled by."""
+    skip: bool = True
+    """A linear map from the window to every horizon, started at the seasonal naive forecast."""
+    sees_gaps: bool = True
+    """Whether the observed mask is an input: the newest step's, which the state then remembers, and
+    the share of the window that was observed."""
+    transform: Transform = "none"
+    log_floor: Annotated[float, Field(gt=0.0)] = 1.0
+    """The value, in the units of the data, around which `log` turns linear: asinh(y / 2 log_floor),
+    so that zero and below stay legal. Far above it, it is the logarithm."""
+    calendar: Annotated[tuple[CalendarFeature, ...], Field(max_length=8)] = ()
+    hist_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    futr_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    stat_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lags > self.input_size:
+            raise ValueError("lags must not exceed input_size")
+        if any(a >= b for a, b in zip(self.quantiles, self.quantiles[1:], strict=False)):
+            raise ValueError("quantiles must ascend")
+        if self.quantiles and 0.5 not in self.quantiles:
+            raise ValueError("quantiles must include 0.5, the point forecast")
+        if any(a >= b for a, b in zip(self.season, self.season[1:], strict=False)):
+            raise ValueError("season lengths must ascend")
+        names = self.hist_exog + self.futr_exog + self.stat_exog
+        if len(set(names)) != len(names):
+            raise ValueError("a covariate has one role and one name")
+        if self.calendar and self.timeline.kind == "integer":
+            raise ValueError("integer steps have no calendar")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a horizon step: the quantiles, or one for a point head."""
+        return len(self.quantiles) or 1
+
+    @property
+    def exog_size(self) -> int:
+        """Covariate channels a step: calendar (a sine and a cosine each), hist_exog, futr_exog."""
+        return 2 * len(self.calendar) + len(self.hist_exog) + len(self.futr_exog)

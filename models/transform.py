@@ -1,0 +1,27 @@
+"""The units a forecaster thinks in: the data's own, or their logarithm made safe at zero."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .spec import Spec
+
+
+def to_network(y: Tensor, spec: Spec) -> Tensor:
+    """Data units -> network units, elementwise, float64; NaN stays NaN.
+
+    `log` is asinh(y / 2c) with c = spec.log_floor (Johnson 1949; Burbidge et al. 1988): log(y / c)
+    for y far above c, linear around zero, odd, so no observation is illegal.
+    """
+    if spec.transform == "log":
+        return torch.asinh(y / (2 * spec.log_floor))
+    return y
+
+
+def to_data(x: Tensor, spec: Spec) -> Tensor:
+    """The inverse of `to_network`; it ascends, so quantiles stay quantiles."""
+    if spec.transform == "log":
+        # 700 is where float64's exponential still is finite
+        return 2 * spec.log_floor * torch.sinh(x.clamp(-700.0, 700.0))
+    return x
