@@ -1,0 +1,1 @@
+"""From data to registered versions: sources, fits, backtests, tracking, promotion."""
