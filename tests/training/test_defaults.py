@@ -1,0 +1,120 @@
+"""What a fit does when nothing is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.timeline import Timeline
+from tests.training.panels import MIDNIGHT, panel_of, series_of
+from training.defaults import default_schedule, default_spec
+from training.panel import Panel
+
+
+def panel(freq: str, *lengths: int, y: float = 5.0) -> Panel:
+    """Positive series of a frequency."""
+    counted = freq == "1"
+    timeline = Timeline(kind="integer" if counted else "time", freq=freq)
+    start = 0 if counted else MIDNIGHT
+    series = tuple(
+        series_of(str(row), y + (np.arange(n) % 7), start) for row, n in enumerate(lengths)
+    )
+    return Panel(timeline, series)
+
+
+@pytest.mark.parametrize(
+    ("freq", "length", "horizon", "season", "window"),
+    [
+        ("h", 1000, 48, (24, 168), 168),
+        ("h", 300, 48, (24, 168), 24),  # 168 would leave too little to forecast from
+        ("h", 60, 24, (24, 168), 18),  # nor 24: what there is
+        ("15min", 2000, 96, (96, 672), 96),  # 672 is too long to look at
+        ("D", 400, 14, (7,), 7),
+        ("W-SUN", 500, 26, (52,), 52),
+        ("W-SUN", 100, 13, (52,), 26),
+        ("MS", 120, 12, (12,), 12),
+        ("QS", 60, 4, (4,), 4),
+        ("YS", 40, 6, (), 12),
+        ("1", 200, 10, (), 20),
+        ("1", 12, 10, (), 1),
+        ("1", 1, 10, (), 1),
+    ],
+)
+def test_the_window_is_the_longest_season_that_leaves_enough(
+    freq: str, length: int, horizon: int, season: tuple[int, ...], window: int
+) -> None:
+    spec = default_spec(panel(freq, length), cell="lstm", horizon=horizon)
+    assert (spec.season, spec.input_size, spec.lags) == (season, window, window)
+    assert spec.horizon == horizon
+
+
+def test_a_season_given_takes_the_place_of_the_frequency_s() -> None:
+    hours = panel("h", 1000)
+    given = default_spec(hours, cell="gru", horizon=24, season=(48, 24, 48))
+    assert (given.season, given.input_size) == ((24, 48), 48)
+    none = default_spec(hours, cell="gru", horizon=24, season=())
+    assert (none.season, none.input_size) == ((), 48)
+
+
+@pytest.mark.parametrize(("amount", "hidden", "layers"), [(49_999, 48, 1), (50_000, 96, 2)])
+def test_much_data_takes_the_larger_network(amount: int, hidden: int, layers: int) -> None:
+    spec = default_spec(panel("h", amount // 2, amount - amount // 2), cell="lstm", horizon=24)
+    assert (spec.hidden_size, spec.layers) == (hidden, layers)
+
+
+@pytest.mark.parametrize(
+    ("y", "transform"),
+    [
+        (np.arange(1.0, 50.0), "log"),
+        (np.arange(0.0, 50.0), "none"),
+        (np.arange(-5.0, 50.0), "none"),
+        (np.where(np.arange(50) % 3, 4.0, np.nan), "log"),
+        (np.full(50, np.nan), "none"),
+    ],
+)
+def test_only_what_is_always_positive_is_thought_of_in_logarithms(
+    y: NDArray[np.float64], transform: str
+) -> None:
+    spec = default_spec(panel_of(y), cell="lstm", horizon=3)
+    assert spec.transform == transform
+    if transform == "log":
+        assert spec.log_floor == pytest.approx(np.nanmin(y) / 100)
+
+
+def test_a_value_next_to_nothing_is_taken_for_zero() -> None:
+    spec = default_spec(panel_of(np.geomspace(5e-324, 500.0, 50)), cell="lstm", horizon=3)
+    assert (spec.transform, spec.log_floor) == ("log", pytest.approx(5e-9))
+
+
+def test_covariates_and_the_calendar_come_with_the_panel() -> None:
+    here = Panel(panel("h", 100).timeline, panel("h", 100).series, ("a",), ("b",), ("c",))
+    spec = default_spec(here, cell="lstm", horizon=3)
+    assert (spec.hist_exog, spec.futr_exog, spec.stat_exog) == (("a",), ("b",), ("c",))
+    assert "hour_of_day" in spec.calendar
+    assert default_spec(panel("1", 100), cell="lstm", horizon=3).calendar == ()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batches", "lanes", "steps"),
+    [
+        ((30,), 600, 16, 16),
+        ((400,), 600, 16, 100),
+        ((1000,) * 20, 600, 64, 240),
+        ((1000,) * 50, 1200, 64, 240),
+        ((1,), 600, 16, 16),
+    ],
+)
+def test_batches_are_smaller_and_fewer_where_there_is_less_to_learn(
+    lengths: tuple[int, ...], batches: int, lanes: int, steps: int
+) -> None:
+    schedule = default_schedule(panel("1", *lengths), seed=7, threads=2)
+    assert (schedule.batches, schedule.lanes, schedule.steps) == (batches, lanes, steps)
+    assert schedule.origins <= schedule.steps
+    assert (schedule.seed, schedule.threads) == (7, 2)
+
+
+def test_no_series_at_all_have_defaults_too() -> None:
+    empty = Panel(panel("h", 1).timeline, ())
+    assert default_spec(empty, cell="lstm", horizon=3).input_size >= 1
+    assert default_schedule(empty).batches >= 1

@@ -1,0 +1,76 @@
+"""What a fit does when nothing is said: sizes from the seasons and from how much data there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.spec import Cell, Spec
+from models.timeline import default_calendar, default_seasons
+from training.panel import Panel
+from training.schedule import Schedule
+
+_LONGEST_WINDOW = 336
+_MUCH = 50_000
+"""Observed values from which the larger network pays."""
+_DEEPEST = 1e-9
+"""The share of the largest value below which a small one is as good as zero."""
+
+
+def default_spec(
+    panel: Panel, *, cell: Cell, horizon: int, season: Sequence[int] | None = None
+) -> Spec:
+    """A spec for the panel; season None takes the frequency's own.
+
+    The window is the longest season that still leaves half of the median series to forecast from,
+    or two horizons where there is no season.
+    """
+    seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
+    window = _window(panel, horizon, seasons)
+    observed = _observed(panel)
+    positive = bool(observed.size and observed.min() > 0)
+    return Spec(
+        cell=cell,
+        timeline=panel.timeline,
+        horizon=horizon,
+        input_size=window,
+        lags=window,
+        hidden_size=96 if observed.size >= _MUCH else 48,
+        layers=2 if observed.size >= _MUCH else 1,
+        season=seasons,
+        transform="log" if positive else "none",
+        log_floor=max(observed.min(), _DEEPEST * observed.max()) / 100 if positive else 1.0,
+        calendar=default_calendar(panel.timeline),
+        hist_exog=panel.hist_exog,
+        futr_exog=panel.futr_exog,
+        stat_exog=panel.stat_exog,
+    )
+
+
+def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedule:
+    """A schedule for the panel: fewer and smaller batches where there is less to learn from."""
+    n = _observed(panel).size
+    longest = max((len(series) for series in panel.series), default=1)
+    steps = int(np.clip(longest // 4, 16, 240))
+    lanes = int(np.clip(n // steps, 16, 64))
+    return Schedule(
+        batches=1200 if n >= _MUCH else 600,
+        lanes=lanes,
+        steps=steps,
+        origins=max(8, steps // 4),
+        seed=seed,
+        threads=threads,
+    )
+
+
+def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
+    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
+    room = max(1, (typical - horizon) // 2)
+    fitting = [season for season in seasons if season <= min(room, _LONGEST_WINDOW)]
+    return max(fitting) if fitting else max(1, min(2 * horizon, room, _LONGEST_WINDOW))
+
+
+def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    values = [series.y[np.isfinite(series.y)] for series in panel.series]
+    return np.concatenate(values) if values else np.empty(0)

@@ -1,0 +1,161 @@
+"""A fit: what is learnt from, what is validated on, and what came out of it."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.forecaster import Forecaster, new_forecaster
+from models.spec import Spec
+from training import checkpoint as checkpoints
+from training.contexts import context
+from training.loop import EpochRecord, Progress, Trainer
+from training.panel import Panel
+from training.scaling import scale_covariates
+from training.schedule import Schedule
+from training.validation import validation
+
+_SAVE_SECONDS = 10.0
+"""What a kill may cost; a checkpoint of the default network takes some 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A trained forecaster and how it was trained.
+
+    cutoffs: (n_series,) leading steps of each series that the fit may have seen, validation
+    included. seconds, cpu_seconds: of the fit, those before a resume included; peak_memory_bytes:
+    the highest resident size of this process so far.
+    """
+
+    forecaster: Forecaster
+    history: tuple[EpochRecord, ...]
+    cutoffs: NDArray[np.int64]
+    seed: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+def fit(
+    panel: Panel,
+    spec: Spec,
+    schedule: Schedule,
+    *,
+    cutoffs: NDArray[np.int64] | None = None,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Fit:
+    """Fit a forecaster of `spec` to what lies before `cutoffs`, everything by default.
+
+    cutoffs: (n_series,), leading steps of each series that may be seen; the last stretch of those
+    is kept for validation. checkpoint: a file that is gone on from where it exists, and written
+    every few seconds and when the fit is interrupted or done; a fit that went on ends with the
+    weights of one that was never stopped. report: called after every batch. The same panel, spec,
+    schedule and thread count give the same weights.
+
+    Raises ValueError where the series are too short to learn from, FitError where the loss stays
+    infinite, and CheckpointError for a file of another fit. KeyboardInterrupt passes through.
+    """
+    lengths = np.array([len(series) for series in panel.series], dtype=np.int64)
+    cutoffs = lengths if cutoffs is None else np.minimum(cutoffs, lengths)
+    pasts = [
+        context(panel, series, spec, int(cutoff))
+        for series, cutoff in zip(panel.series, cutoffs, strict=True)
+    ]
+    held = validation(spec, pasts, seed=schedule.seed)
+    forecaster = new_forecaster(spec, schedule.seed)
+    scale_covariates(forecaster, pasts)
+    with _threads(schedule.threads):
+        trainer = Trainer(forecaster, schedule, pasts, held)
+        seconds, cpu_seconds = _run(trainer, checkpoint, report)
+        trainer.take_best()
+    return Fit(
+        forecaster=forecaster,
+        history=tuple(trainer.history),
+        cutoffs=cutoffs,
+        seed=schedule.seed,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        peak_memory_bytes=peak_memory(),
+    )
+
+
+def peak_memory() -> int:
+    """Highest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _run(
+    trainer: Trainer, checkpoint: Path | None, report: Callable[[Progress], None]
+) -> tuple[float, float]:
+    """Train to the end; gives the wall and processor seconds that it took in all."""
+    wall, cpu = (0.0, 0.0)
+    if checkpoint is not None and checkpoint.exists():
+        wall, cpu = checkpoints.restore(checkpoint, trainer)
+    began, began_cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+    def spent() -> tuple[float, float]:
+        return time.perf_counter() - began, time.process_time() - began_cpu
+
+    saved = time.perf_counter()
+    try:
+        while not trainer.finished:
+            with _interrupts_wait():
+                progress = trainer.advance(spent()[0])
+            report(progress)
+            if checkpoint is not None and time.perf_counter() - saved > _SAVE_SECONDS:
+                checkpoints.save(checkpoint, trainer, spent())
+                saved = time.perf_counter()
+    finally:
+        # not whole where a batch failed, or was interrupted in another thread than the main one
+        if checkpoint is not None and trainer.whole:
+            checkpoints.save(checkpoint, trainer, spent())
+    return spent()
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, so that a batch is done or not begun.
+
+    Only the main thread may say so; in others nothing changes, and nothing interrupts them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {
+        each: signal.signal(each, lambda number, _: caught.append(number)) for each in signals
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number in caught:
+        signal.raise_signal(number)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads meanwhile; 0 changes nothing."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,173 @@
+"""The training loop: forking sequences, AdamW, one cycle of the learning rate, the best kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.context import Context
+from models.forecaster import Forecaster
+from models.state import State
+from models.transform import to_network
+from training.lanes import Chunk, Lanes
+from training.loss import pinball, squared
+from training.schedule import Schedule
+from training.validation import Validation
+
+_FARTHEST = 50.0
+"""Window scales beyond which a target teaches no more: one spike must not drown the rest."""
+_MOST_SKIPPED = 20
+
+
+class FitError(Exception):
+    """A fit that cannot go on; `reason` says what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One look at the validation windows, `step` batches in.
+
+    Losses are mean pinball (or squared) losses: of training since the record before, in the scale
+    of each window; of validation, in that of each series' seasonal differences, NaN where there are
+    no windows. seconds: since the fit began.
+    """
+
+    step: int
+    train_loss: float
+    valid_loss: float
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a fit is, after a batch: its smoothed loss, and the newest record if there is one."""
+
+    batch: int
+    batches: int
+    loss: float
+    record: EpochRecord | None
+
+
+class Trainer:
+    """All that changes while a forecaster is fitted; `training.checkpoint` saves it."""
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        schedule: Schedule,
+        pasts: Sequence[Context],
+        validation: Validation,
+    ) -> None:
+        self.forecaster = forecaster
+        self.schedule = schedule
+        self.validation = validation
+        self.lanes = Lanes(forecaster.spec, pasts, validation.ends, schedule)
+        self.optimizer = torch.optim.AdamW(
+            forecaster.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.quantiles = torch.tensor(forecaster.spec.quantiles)
+        self.state = forecaster.initial_state(schedule.lanes)
+        self.best = {name: value.clone() for name, value in forecaster.state_dict().items()}
+        self.history: list[EpochRecord] = []
+        self.batch = 0
+        self.loss_sum = 0.0
+        self.loss_count = 0
+        self.smooth = 0.0
+        self.whole = True
+        """False inside a batch: what an interrupt leaves then is neither before it nor after."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all batches are done, or validation has not improved for too long."""
+        if self.batch >= self.schedule.batches:
+            return True
+        losses = [record.valid_loss for record in self.history]
+        if not losses or not self.validation.contexts:
+            return False
+        return len(losses) - 1 - losses.index(min(losses)) >= self.schedule.patience
+
+    def advance(self, spent: float) -> Progress:
+        """One batch, and a look at the validation windows if one is due; spent: seconds so far."""
+        self.whole = False
+        self.forecaster.train()
+        for _ in range(_MOST_SKIPPED):
+            loss = self._step(self.lanes.next())
+            if loss is not None:
+                break
+        else:
+            raise FitError(
+                f"the loss stayed infinite for {_MOST_SKIPPED} batches: "
+                "look for extreme values in the data, or lower the learning rate"
+            )
+        self.batch += 1
+        self.loss_sum += loss
+        self.loss_count += 1
+        self.smooth = loss if self.batch == 1 else 0.98 * self.smooth + 0.02 * loss
+        record = self._look(spent) if self.schedule.evaluates(self.batch) else None
+        self.whole = True
+        return Progress(self.batch, self.schedule.batches, self.smooth, record)
+
+    def take_best(self) -> None:
+        """Put the weights of the best validation in place."""
+        self.forecaster.load_state_dict(self.best)
+        self.forecaster.eval()
+
+    def _step(self, chunk: Chunk) -> float | None:
+        """Learn from a chunk and give its loss; None, and nothing learnt, where none is finite."""
+        fresh = self.forecaster.initial_state(len(chunk.young), chunk.stat)
+        young = chunk.young[:, None]
+        before = State(
+            torch.where(young, fresh.ring, self.state.ring),
+            torch.where(young[..., None], fresh.memory, self.state.memory),
+            chunk.stat,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.batch)
+        self.optimizer.zero_grad()
+        loss, self.state = self._loss(before, chunk)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        norm = torch.nn.utils.clip_grad_norm_(self.forecaster.parameters(), self.schedule.clip)
+        # a pinball's slope is finite whatever its value is, so the norm alone does not tell
+        if not (torch.isfinite(norm) and torch.isfinite(loss)):
+            self.state = before
+            return None
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _loss(self, before: State, chunk: Chunk) -> tuple[Tensor, State]:
+        spec = self.forecaster.spec
+        unrolled = self.forecaster.unroll(before, chunk.steps, chunk.futr, chunk.at)
+        x = to_network(chunk.target, spec)  # (lanes, K, horizon)
+        z = ((x - unrolled.loc[..., None]) / unrolled.scale[..., None]).float()
+        weight = z.isfinite().float()
+        weight = weight / weight.sum().clamp_min(1.0)
+        z = z.nan_to_num(0.0).clamp(-_FARTHEST, _FARTHEST)
+        if spec.quantiles:
+            loss = pinball(unrolled.z, z, self.quantiles, weight) / len(spec.quantiles)
+        else:
+            loss = squared(unrolled.z, z, weight)
+        return loss, unrolled.state.detach()
+
+    def _look(self, spent: float) -> EpochRecord:
+        self.forecaster.eval()
+        record = EpochRecord(
+            step=self.batch,
+            train_loss=self.loss_sum / self.loss_count,
+            valid_loss=self.validation.loss(self.forecaster),
+            lr=self.schedule.rate(self.batch - 1),
+            seconds=spent,
+        )
+        least = min((r.valid_loss for r in self.history), default=float("inf"))
+        if record.valid_loss < least or not self.validation.contexts:  # unseen, the newest is best
+            self.best = {k: v.clone() for k, v in self.forecaster.state_dict().items()}
+        self.history.append(record)
+        self.loss_sum, self.loss_count = 0.0, 0
+        return record

@@ -1,0 +1,104 @@
+"""The stretch at each series' end that is not learnt from, and the loss on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.context import Context
+from models.forecaster import Forecaster
+from models.metrics import mase_scale, pinball, rmse
+from models.predict import predict
+from models.spec import Spec
+
+_ENOUGH = 16
+"""Windows that a panel of few series is given by holding back more than one a series."""
+_MOST = 128
+"""Windows that are looked at: a look is to cost little beside the batches between two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Forecast origins behind what is learnt from; none where the series are too short or constant.
+
+    ends: (n_series,) the leading steps of each series that are learnt from. contexts: V of them;
+    truth: (V, horizon) and scale: (V,) in data units.
+    """
+
+    ends: NDArray[np.int64]
+    contexts: tuple[Context, ...]
+    truth: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def loss(self, forecaster: Forecaster) -> float:
+        """Mean over windows of the scaled pinball loss, squared error for a point head.
+
+        Infinite where a forecast is not finite; NaN where there are no windows.
+        """
+        values = predict(forecaster, self.contexts)
+        levels = forecaster.spec.quantiles
+        if levels:
+            each = pinball(self.truth, values, levels, axis=-1) / self.scale
+        else:
+            each = rmse(self.truth, values[..., 0], axis=-1) ** 2 / self.scale**2
+        if not each.size:
+            return float("nan")
+        return float(each.mean()) if np.isfinite(each).all() else float("inf")
+
+
+def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation:
+    """Hold back the last horizon of each series, or more of a few series, less of short ones.
+
+    Raises ValueError where no series is left with two values to learn from.
+    """
+    season = spec.season[0] if spec.season else 1
+    wanted = max(1, min(8, _ENOUGH // max(1, len(pasts))))
+    stride = max(1, spec.horizon // 2)
+    ends = np.zeros(len(pasts), dtype=np.int64)
+    windows: list[tuple[Context, NDArray[np.float64], float]] = []
+    for row, past in enumerate(pasts):
+        length = past.y.shape[0]
+        held = min(
+            spec.horizon + stride * (wanted - 1), max(length // 6, min(spec.horizon, length // 3))
+        )
+        ends[row] = length - held
+        scale = _scale(past.y[: ends[row]], season)
+        for origin in range(int(ends[row]), length - min(held, spec.horizon) + 1, stride):
+            truth = np.full(spec.horizon, np.nan)
+            ahead = past.y[origin : origin + spec.horizon]
+            truth[: ahead.size] = ahead
+            newest = past.y[max(0, origin - spec.input_size) : origin]
+            if scale > 0 and np.isfinite(truth).any() and np.isfinite(newest).any():
+                windows.append((_until(spec, past, origin), truth, scale))
+    if not (ends >= 2).any():
+        raise ValueError("no series is long enough to learn from")
+    chosen = np.arange(len(windows))
+    if len(windows) > _MOST:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(windows), _MOST, replace=False))
+    kept = [windows[i] for i in chosen]
+    return Validation(
+        ends=ends,
+        contexts=tuple(window[0] for window in kept),
+        truth=np.array([window[1] for window in kept]).reshape(len(kept), spec.horizon),
+        scale=np.array([window[2] for window in kept]),
+    )
+
+
+def _until(spec: Spec, past: Context, origin: int) -> Context:
+    n_futr = len(spec.futr_exog)
+    known = np.concatenate([past.exog[:, past.exog.shape[1] - n_futr :], past.futr])
+    return Context(
+        past.y[:origin], past.exog[:origin], known[origin : origin + spec.horizon], past.stat
+    )
+
+
+def _scale(y: NDArray[np.float64], season: int) -> float:
+    """The mean absolute seasonal difference, or the spread of a series without one; else 0."""
+    scale = float(mase_scale(y, season))
+    if np.isfinite(scale):
+        return scale
+    observed = y[np.isfinite(y)]
+    return float(observed.std()) if observed.size else 0.0
