@@ -55,7 +55,7 @@ def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedu
     steps = int(np.clip(longest // 4, 16, 240))
     lanes = int(np.clip(n // steps, 16, 64))
     return Schedule(
-        batches=1200 if n >= _MUCH else 600,
+        batches=1500 if n >= _MUCH else 600,
         lanes=lanes,
         steps=steps,
         origins=max(8, steps // 4),

@@ -26,15 +26,18 @@ class Promotion:
 def promote_best(registry: Registry, task: str, candidates: Iterable[int]) -> Promotion:
     """Give `champion` to the candidate of least MASE, if it beats seasonal naive.
 
-    Both are judged on the windows that both answered. The old champion becomes `previous`.
-    Otherwise no alias is moved; the reason is told either way.
+    Both are judged on the windows that both answered. A champion scored on the candidates' windows
+    is one of them; one scored on others gives way. The old champion becomes `previous`. Otherwise
+    no alias is moved; the reason is told either way.
     Raises RegistryError where another writer moved the alias at the same time.
     """
     client = open_client(registry)
     every = versions(registry, task)
     champion = next((v.number for v in every if CHAMPION in v.aliases), None)
     previous = next((v.number for v in every if PREVIOUS in v.aliases), None)
-    best, reason = choose(pick(every, candidates))
+    rivals = list(pick(every, candidates))
+    rivals += [v for v in every if CHAMPION in v.aliases and v not in rivals and _meets(v, rivals)]
+    best, reason = choose(rivals)
     if best is None:
         return Promotion(False, champion, previous, reason)
     if best == champion:
@@ -48,6 +51,12 @@ def promote_best(registry: Registry, task: str, candidates: Iterable[int]) -> Pr
     if found != best:
         raise RegistryError(f"somebody else made version {found} the champion of {task!r}")
     return Promotion(True, best, previous, reason)
+
+
+def _meets(champion: Version, rivals: Sequence[Version]) -> bool:
+    """Whether the champion was scored on the windows of a rival."""
+    digests = {rival.facts.windows.digest for rival in rivals if rival.facts is not None}
+    return champion.facts is not None and champion.facts.windows.digest in digests
 
 
 def choose(candidates: Sequence[Version]) -> tuple[int | None, str]:

@@ -20,7 +20,7 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    batches: Count = 1200
+    batches: Count = 1500
     lanes: Count = 64
     steps: Count = 240
     origins: Count = 60

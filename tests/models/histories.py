@@ -70,8 +70,8 @@ def loud(spec: Spec, seed: int) -> Forecaster:
 def values(length: int, seed: int, gaps: str = "none") -> NDArray[np.float64]:
     """A seasonal walk that crosses zero, (length,), with gaps of a kind."""
     random = np.random.default_rng(seed)
-    walk: NDArray[np.float64] = random.normal(size=length).cumsum()
-    y = 10.0 * np.sin(np.arange(length) * 2.1) + walk
+    season = 10.0 * np.sin(np.arange(length) * 2.1)
+    y: NDArray[np.float64] = season + random.normal(size=length).cumsum()
     if gaps == "scattered":
         y[random.random(length) < 0.3] = np.nan
     elif gaps == "runs":
@@ -83,7 +83,7 @@ def values(length: int, seed: int, gaps: str = "none") -> NDArray[np.float64]:
         y[length // 2 :] = np.nan
     elif gaps == "all":
         y[:] = np.nan
-    return y
+    return np.asarray(y, dtype=np.float64)
 
 
 def context_of(spec: Spec, length: int, seed: int, gaps: str = "none") -> Context:
@@ -91,9 +91,9 @@ def context_of(spec: Spec, length: int, seed: int, gaps: str = "none") -> Contex
     random = np.random.default_rng(seed + 1)
 
     def covariates(*shape: int) -> NDArray[np.float32]:
-        found = random.normal(size=shape)
+        found: NDArray[np.float32] = random.normal(size=shape).astype(np.float32)
         found[random.random(shape) < 0.2] = np.nan
-        return found.astype(np.float32)
+        return found
 
     exog = covariates(length, spec.exog_size)
     n_calendar = 2 * len(spec.calendar)

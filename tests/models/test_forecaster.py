@@ -246,49 +246,6 @@ def test_a_forecast_moves_and_stretches_with_its_series(
     torch.testing.assert_close(outputs[1], expected, rtol=1e-3, atol=1e-3 * size, equal_nan=True)
 
 
-@torch.inference_mode()
-def test_covariates_not_given_are_unknown_ones() -> None:
-    spec = spec_of(calendar=("hour_of_day",), hist_exog=("a",), futr_exog=("b",), stat_exog=("c",))
-    forecaster = loud(spec, 0)
-    y = torch.tensor([1.0], dtype=torch.float64)
-    silent = forecaster.advance(forecaster.initial_state(1), y)
-    stated = forecaster.advance(
-        forecaster.initial_state(1, torch.full((1, 1), torch.nan)), y, torch.full((1, 4), torch.nan)
-    )
-    torch.testing.assert_close(silent.memory, stated.memory, rtol=0, atol=0)
-    unknown = torch.full((1, 3, 1), torch.nan)
-    torch.testing.assert_close(forecaster.forecast(silent), forecaster.forecast(stated, unknown))
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("role", ["calendar", "hist_exog", "futr_exog", "stat_exog"])
-def test_every_kind_of_covariate_moves_the_forecast(role: str) -> None:
-    spec = spec_of(**{role: ("hour_of_day",) if role == "calendar" else ("x",)})
-    forecaster, context = loud(spec, 0), context_of(spec, 20, 0)
-    field = "stat" if role == "stat_exog" else "exog"
-    known = replace(context, **{field: np.ones_like(getattr(context, field))})
-    other = replace(context, **{field: -np.ones_like(getattr(context, field))})
-    one, two = (
-        forecaster.forecast(
-            forecaster.replay(forecaster.initial_state(1, stat_of(each)), steps_of(each))
-        )
-        for each in (known, other)
-    )
-    assert not torch.allclose(one, two)
-
-
-@torch.inference_mode()
-def test_a_known_future_moves_only_the_steps_it_is_of() -> None:
-    spec = spec_of(futr_exog=("price",))
-    forecaster, context = loud(spec, 0), context_of(spec, 20, 0)
-    state = forecaster.replay(forecaster.initial_state(1), steps_of(context))
-    futr = torch.zeros(1, 3, 1)
-    before = forecaster.forecast(state, futr)
-    futr[0, 1] = 5.0
-    changed = (forecaster.forecast(state, futr) != before).any(-1)[0]
-    assert changed.tolist() == [False, True, False]
-
-
 def test_a_new_forecaster_is_its_seed_s_and_leaves_torch_s_own_alone() -> None:
     before = torch.get_rng_state()
     one, same, other = (new_forecaster(spec_of(), seed) for seed in (1, 1, 2))

@@ -95,7 +95,7 @@ def test_another_fit_does_not_go_on_from_it(
         restore(path, trainer_of(panel, spec, schedule))
 
 
-def forged(change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> Any:
+def forged(change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> Any:
     def forge(path: Path) -> None:
         with safe_open(path, "pt") as file:
             facts = json.loads(file.metadata()["facts"])
@@ -120,7 +120,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
     "a weight's bit": lambda path: flipped(path, -1000),
     "last bit": lambda path: flipped(path, -1),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": lambda path: path.rename(path.with_name("file")).parent.joinpath(path.name).mkdir(),
     "no facts": lambda path: save_file({"x": torch.ones(1)}, path),
     "facts that are no JSON": lambda path: save_file({"x": torch.ones(1)}, path, {"facts": "{"}),
     "facts of another shape": lambda path: save_file({"x": torch.ones(1)}, path, {"facts": "[]"}),

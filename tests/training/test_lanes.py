@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.context import Context
 from tests.training.panels import spec_of
-from tests.training.trainers import schedule_of, trainer_of
+from tests.training.trainers import schedule_of, small_panel, trainer_of
 from training.lanes import Chunk, Lanes
 
 HORIZON = 3
@@ -25,7 +25,7 @@ def told(row: int, length: int) -> Context:
     exog = np.stack([1000 * row + steps + 0.25, 1000 * row + steps + 0.5], axis=1)
     futr = 1000 * row + np.arange(length, length + HORIZON)[:, None] + 0.5
     return Context(
-        y=1000.0 * row + steps,
+        y=np.full(length, 1000.0 * row) + steps,
         exog=exog.astype(np.float32),
         futr=futr.astype(np.float32),
         stat=np.array([row], dtype=np.float32),
@@ -148,11 +148,17 @@ def test_a_walk_goes_on_from_its_snapshot(done: int, seed: int) -> None:
 
 
 def test_training_begins_young_lanes_with_an_empty_window_and_no_memory() -> None:
-    trainer = trainer_of(schedule=schedule_of(steps=5, origins=5))
-    size = trainer.forecaster.spec.input_size
+    trainer = trainer_of(small_panel(length=20), schedule=schedule_of(steps=5, origins=5))
+    size, n_young = trainer.forecaster.spec.input_size, 0
     for _ in range(12):
         before, chunk = trainer.state, trainer.lanes.next()
+        with torch.inference_mode():  # by the weights before they learn from it
+            fresh = trainer.forecaster.initial_state(len(chunk.young))
+            begun = trainer.forecaster.replay(fresh, chunk.steps).memory[chunk.young]
         assert trainer._step(chunk) is not None
         kept = trainer.state.ring[:, : size - 5]  # what was in the window before the chunk
+        n_young += int(chunk.young.sum())
         assert kept[chunk.young].isnan().all()
+        torch.testing.assert_close(trainer.state.memory[chunk.young], begun)
         torch.testing.assert_close(kept[~chunk.young], before.ring[~chunk.young][:, 5:])
+    assert n_young > 8  # each lane began a series more than once

@@ -9,6 +9,7 @@ import torch
 from models.transform import to_network
 from tests.training.panels import panel_of, seasonal, spec_of
 from tests.training.trainers import schedule_of, trainer_of
+from training.lanes import Chunk
 from training.loop import EpochRecord, FitError, Trainer
 
 
@@ -28,6 +29,24 @@ def test_training_looks_as_often_as_the_schedule_says_and_ends_with_it() -> None
     assert [p.record for p in told if p.record is not None] == trainer.history
     assert all(record.seconds == 1.25 for record in trainer.history)
     assert trainer.history[0].lr == trainer.schedule.rate(2)
+
+
+def test_a_record_s_training_loss_is_the_mean_since_the_record_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer, losses = trainer_of(), list[float]()
+    step = trainer._step
+
+    def noted(chunk: Chunk) -> float | None:
+        loss = step(chunk)
+        assert loss is not None
+        losses.append(loss)
+        return loss
+
+    monkeypatch.setattr(trainer, "_step", noted)
+    ended(trainer)
+    means = np.reshape(losses, (4, 3)).mean(axis=1)
+    np.testing.assert_allclose([record.train_loss for record in trainer.history], means)
 
 
 def test_it_ends_early_when_validation_does_not_improve() -> None:

@@ -1,0 +1,256 @@
+"""`gatecast fit | backtest | models | compare | forecast`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from store.conventions import task_name
+from store.settings import Settings
+from training.exits import faults, terminable
+
+if TYPE_CHECKING:
+    from models.spec import Cell
+
+# What is heavy is imported inside the commands: `--help` must not wait for torch.
+
+app = typer.Typer(no_args_is_help=True)
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", help="CSV or Parquet file, or postgresql://… or sqlite:///… with --query."
+    ),
+]
+Query = Annotated[str | None, typer.Option(help="SQL to run where DATA is a database.")]
+ColumnNames = Annotated[
+    str, typer.Option("--columns", help="Names of columns: unique_id=meter,ds=time,y=load.")
+]
+Which = Annotated[str, typer.Option("--version", help="A version's number or an alias.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write instead of printing.")
+]
+
+
+class CellChoice(StrEnum):
+    """Which cells a fit tries."""
+
+    LSTM = "lstm"
+    GRU = "gru"
+    BOTH = "both"
+    ELMAN = "elman"
+
+
+_CELLS: dict[CellChoice, tuple[Cell, ...]] = {
+    CellChoice.LSTM: ("lstm",),
+    CellChoice.GRU: ("gru",),
+    CellChoice.BOTH: ("lstm", "gru"),
+    CellChoice.ELMAN: ("elman",),
+}
+
+
+class Preset(StrEnum):
+    """Forecasters with a name."""
+
+    TEXTBOOK = "textbook"
+
+
+class Form(StrEnum):
+    """How a table is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@app.command(
+    epilog="Example: gatecast fit load.csv --task load --freq h --horizon 48 --season 24,168"
+)
+def fit(
+    data: Data,
+    task: Annotated[str, typer.Option(help="Name of the task: the registered model.")],
+    horizon: Annotated[int | None, typer.Option(min=1, help="Steps to forecast.")] = None,
+    freq: Annotated[
+        str | None, typer.Option(help="Frequency: h, 15min, D, W, MS …; read off the stamps.")
+    ] = None,
+    season: Annotated[
+        str | None, typer.Option(help="Season lengths in steps: 24,168; by default freq's.")
+    ] = None,
+    cell: Annotated[CellChoice, typer.Option(help="Recurrent cell.")] = CellChoice.BOTH,
+    preset: Annotated[
+        Preset | None, typer.Option(help="textbook: LSTM(50) over 100 values, 10 ahead.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of stamps without offset, and of days; UTC.")
+    ] = None,
+    columns: ColumnNames = "",
+    hist_exog: Annotated[str, typer.Option(help="Columns known up to now: a,b.")] = "",
+    futr_exog: Annotated[str, typer.Option(help="Columns known ahead too: a,b.")] = "",
+    stat_exog: Annotated[str, typer.Option(help="Columns constant in a series: a,b.")] = "",
+    query: Query = None,
+    n_windows: Annotated[int, typer.Option(min=1, help="Backtest windows a series.")] = 1,
+    step_size: Annotated[
+        int | None, typer.Option(min=1, help="Steps between windows; the horizon.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed and threads, same weights.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: all.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a fit that was stopped or killed.")
+    ] = False,
+) -> None:
+    """Fit LSTM and GRU forecasters, backtest them, and register them with MLflow.
+
+    The better one becomes the task's champion if it beats seasonal naive on the backtest windows,
+    which are kept from the fit. A fit that is stopped goes on with --resume.
+    """
+    with faults("Stopped. The same command with --resume goes on."), terminable():
+        task_name(task)  # before the data are read
+        from training.columns import columns as read_columns  # noqa: PLC0415
+        from training.columns import numbers, source, words  # noqa: PLC0415
+        from training.commands import candidates, fit_panel  # noqa: PLC0415
+        from training.sources import load  # noqa: PLC0415
+
+        panel = load(
+            source(data),
+            freq=freq,
+            timezone=timezone,
+            columns=read_columns(columns),
+            hist_exog=words(hist_exog),
+            futr_exog=words(futr_exog),
+            stat_exog=words(stat_exog),
+            query=query,
+        )
+        tried = candidates(
+            panel,
+            cells=_CELLS[cell],
+            preset=preset.value if preset else None,
+            horizon=horizon,
+            season=None if season is None else numbers(season),
+            seed=seed,
+            threads=threads,
+        )
+        fit_panel(
+            panel,
+            tried,
+            settings=Settings(),
+            task=task,
+            source=data,
+            n_windows=n_windows,
+            step_size=step_size,
+            resume=resume,
+            console=Console(),
+        )
+
+
+@app.command(epilog="Example: gatecast backtest load.csv --task load --n-windows 4 -o scores.csv")
+def backtest(
+    data: Data,
+    task: Annotated[str, typer.Option(help="Task whose versions are scored.")],
+    versions: Annotated[
+        str, typer.Option(help="Versions, by number or alias: 1,2,champion; by default all.")
+    ] = "",
+    columns: ColumnNames = "",
+    query: Query = None,
+    n_windows: Annotated[int, typer.Option(min=1, help="Windows a series.")] = 1,
+    step_size: Annotated[int | None, typer.Option(min=1, help="Steps between windows.")] = None,
+    cutoff: Annotated[
+        str | None, typer.Option(help="Last stamp or step that the first window sees.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Score registered versions, seasonal naive and exponential smoothing on the same windows.
+
+    A version has learnt from what lies before its own backtest: give data or a --cutoff that it has
+    not seen. With --output the scores by series are written as CSV.
+    """
+    with faults():
+        from training.columns import words  # noqa: PLC0415
+        from training.commands import backtest_versions  # noqa: PLC0415
+
+        backtest_versions(
+            data,
+            settings=Settings(),
+            task=task,
+            which=words(versions),
+            columns=columns,
+            query=query,
+            n_windows=n_windows,
+            step_size=step_size,
+            cutoff=cutoff,
+            output=output,
+            console=Console(),
+        )
+
+
+@app.command("models", epilog="Example: gatecast models")
+def models_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the tasks of the registry with their champions."""
+    with faults():
+        from training import render  # noqa: PLC0415
+        from training.compare import list_tasks  # noqa: PLC0415
+        from training.registry import Registry  # noqa: PLC0415
+
+        found = list_tasks(Registry.of(Settings()))
+        if as_json:
+            typer.echo(render.tasks_json(found))
+        else:
+            Console().print(render.tasks_table(found))
+
+
+@app.command(epilog="Example: gatecast compare load --versions 3,4 --format json")
+def compare(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Task to compare versions of.")],
+    versions: Annotated[str, typer.Option(help="Versions: 3,4; by default all.")] = "",
+    form: Annotated[Form, typer.Option("--format", help="How to print.")] = Form.TABLE,
+) -> None:
+    """Show the versions of a task side by side: scores, sizes, data and aliases."""
+    with faults():
+        from training import render  # noqa: PLC0415
+        from training.columns import numbers  # noqa: PLC0415
+        from training.compare import compare as compare_versions  # noqa: PLC0415
+        from training.registry import Registry  # noqa: PLC0415
+
+        chosen = numbers(versions) if versions else ()
+        comparison = compare_versions(Registry.of(Settings()), task, chosen)
+        if form is Form.TABLE:
+            Console().print(render.to_table(comparison))
+        elif form is Form.JSON:
+            typer.echo(render.to_json(comparison))
+        else:
+            typer.echo(render.to_csv(comparison), nl=False)
+
+
+@app.command(epilog="Example: gatecast forecast load.csv --task load --level 80,95 -o ahead.csv")
+def forecast(
+    data: Data,
+    task: Annotated[str, typer.Option(help="Task to forecast with.")],
+    version: Which = "champion",
+    horizon: Annotated[
+        int | None, typer.Option("--horizon", "-h", min=1, help="Steps; by default all.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="Central intervals in percent: 80,95.")] = "80,95",
+    columns: ColumnNames = "",
+    query: Query = None,
+    output: Output = None,
+) -> None:
+    """Forecast every series of a file or query with a registered version; CSV, no server needed."""
+    with faults():
+        from training.commands import forecast_series  # noqa: PLC0415
+
+        forecast_series(
+            data,
+            settings=Settings(),
+            task=task,
+            which=version,
+            horizon=horizon,
+            level=level,
+            columns=columns,
+            query=query,
+            output=output,
+        )
