@@ -36,8 +36,9 @@ class Window(NamedTuple):
 class Encoder(nn.Module):
     """Windows and covariates -> the recurrent layers' inputs.
 
-    Location and scale are the mean and the standard deviation of the window's observed values, in
-    float64 so that small movements of large values survive; a window without any is NaN in both.
+    Location and scale are the mean and the standard deviation of the window's observed values, the
+    mean in float64 so that movements survive that are small beside the level; a window without any
+    is NaN in both.
     Covariates are scaled by constants of the training data, kept as buffers.
     """
 

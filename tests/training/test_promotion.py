@@ -9,7 +9,7 @@ from tests.training.fits import TASK, embedded, logged
 from tests.training.told import facts_of, version_of
 from training.promotion import choose, promote_best
 from training.registry import Registry, RegistryError, open_client
-from training.versions import DUELS_TAG, Duel, Version, versions
+from training.versions import DUELS_TAG, WINDOWS_TAG, Duel, Version, Windows, versions
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,10 @@ def test_the_judge_looks_at_the_windows_that_both_answered() -> None:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """One fit under four numbers: they beat seasonal naive in the order 2, 1, 3, and 4 does not."""
+    """One fit under five numbers: 2, 1 and 3 beat seasonal naive in this order, 4 does not.
+
+    5 does as well, on other windows than theirs.
+    """
     registry = embedded(tmp_path_factory.mktemp("registry") / "var")
     client = open_client(registry)
     tags = client.get_model_version(TASK, str(logged(registry).number)).tags
@@ -62,6 +65,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
             DUELS_TAG: f'{{"seasonal_naive":{duel.model_dump_json()}}}',
         }
         client.create_model_version(TASK, source=source, tags=tags | changes)
+    won = Duel(forecaster=0.95, baseline=1.0, n_windows=2)
+    changes = {
+        SCORES_TAG: '{"mase":0.95}',
+        DUELS_TAG: f'{{"seasonal_naive":{won.model_dump_json()}}}',
+    }
+    windows = Windows.model_validate_json(tags[WINDOWS_TAG])
+    elsewhere = windows.model_copy(update={"digest": "0" * 64})
+    changes[WINDOWS_TAG] = elsewhere.model_dump_json()
+    client.create_model_version(TASK, source=source, tags=tags | changes)
     return registry
 
 
@@ -83,18 +95,31 @@ def test_the_first_champion_has_nothing_before_it(unaliased: Registry) -> None:
 
 
 def test_the_old_champion_becomes_previous(unaliased: Registry) -> None:
-    promote_best(unaliased, TASK, [1, 2])
-    done = promote_best(unaliased, TASK, [3])
-    assert (done.promoted, done.champion, done.previous) == (True, 3, 2)
-    assert aliases(unaliased) == {CHAMPION: 3, PREVIOUS: 2}
+    promote_best(unaliased, TASK, [1])
+    done = promote_best(unaliased, TASK, [2])
+    assert (done.promoted, done.champion, done.previous) == (True, 2, 1)
+    assert aliases(unaliased) == {CHAMPION: 2, PREVIOUS: 1}
+
+
+def test_a_champion_that_is_better_on_the_same_windows_stays(unaliased: Registry) -> None:
+    promote_best(unaliased, TASK, [2])
+    done = promote_best(unaliased, TASK, [1, 3])
+    assert (done.promoted, done.champion, done.previous) == (False, 2, None)
+    assert "already" in done.reason
+    assert aliases(unaliased) == {CHAMPION: 2}
+
+
+def test_a_champion_scored_on_other_windows_gives_way(unaliased: Registry) -> None:
+    promote_best(unaliased, TASK, [2])
+    done = promote_best(unaliased, TASK, [5])
+    assert (done.promoted, done.champion, done.previous) == (True, 5, 2)
 
 
 def test_no_alias_moves_for_what_does_not_beat_seasonal_naive(unaliased: Registry) -> None:
-    promote_best(unaliased, TASK, [2])
     done = promote_best(unaliased, TASK, [4])
-    assert (done.promoted, done.champion) == (False, 2)
+    assert (done.promoted, done.champion) == (False, None)
     assert "does not beat" in done.reason
-    assert aliases(unaliased) == {CHAMPION: 2}
+    assert aliases(unaliased) == {}
 
 
 def test_promoting_the_champion_again_keeps_previous(unaliased: Registry) -> None:
