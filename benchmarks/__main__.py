@@ -1,0 +1,22 @@
+"""`python -m benchmarks [NAME …]`: run the named benchmarks, or all of them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+NAMES = ("http", "m4")
+
+
+def main() -> None:
+    """Run what is named, in order."""
+    names = sys.argv[1:] or list(NAMES)
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        sys.exit(f"no benchmark is called {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    for name in names:
+        import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The FastAPI application: it serves the versions that the registry selects."""

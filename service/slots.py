@@ -1,0 +1,63 @@
+"""What is in service: a slot for each task, and in it the version that `champion` named last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from models.forecaster import Forecaster
+from models.manifest import Manifest
+from models.spec import Spec
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loaded:
+    """A version, verified and warm. `source` is what the registry says it was made from."""
+
+    task: str
+    version: str
+    source: str
+    forecaster: Forecaster
+    manifest: Manifest
+
+    @property
+    def spec(self) -> Spec:
+        """What the forecaster is."""
+        return self.manifest.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A task as it is now.
+
+    champion: the version that answers, None until one has been loaded.
+    aliases: alias to version, as the registry said last.
+    last_error: why the version that the registry names is not the one that answers, or None.
+    """
+
+    task: str
+    champion: Loaded | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    last_error: str | None = None
+
+
+class Slots:
+    """The slots by task. Only the event loop's thread writes.
+
+    A slot is a value and is replaced as a whole by one assignment: whoever took it before keeps
+    what it took, and answers with the version it began with.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slot] = {}
+
+    def get(self, task: str) -> Slot | None:
+        """The slot of a task."""
+        return self._slots.get(task)
+
+    def put(self, slot: Slot) -> None:
+        """Publish a slot in the place of the one that its task had."""
+        self._slots[slot.task] = slot
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter([self._slots[task] for task in sorted(self._slots)])
