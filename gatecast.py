@@ -185,7 +185,7 @@ def _forecast(console: Console, settings: Settings, panel: Panel, url: str) -> N
             f"{truth[step]:.2f}",
             f"{ahead['mean'][step]:.2f}",
             f"{ahead['mean'][step] - truth[step]:+.2f}",
-            *(f"{ahead[f'lo-{p}'][step]:.2f} to {ahead[f'hi-{p}'][step]:.2f}" for p in _LEVELS),
+            *(f"{ahead[f'lo-{p}'][step]:.2f}–{ahead[f'hi-{p}'][step]:.2f}" for p in _LEVELS),
         )
     console.print(table)
     error = co2.errors(panel, origin, ahead, _LEVELS)
@@ -193,6 +193,7 @@ def _forecast(console: Console, settings: Settings, panel: Panel, url: str) -> N
         f"MAE {error.mae:.3f} ppm (seasonal naive {error.naive_mae:.3f}), MASE {error.mase:.3f}; "
         f"80 % interval holds {error.inside[80]:.0%}, 95 % {error.inside[95]:.0%} of the weeks.",
         highlight=False,
+        soft_wrap=True,
     )
     chart = settings.var / "co2-forecast.png"
     co2.chart(panel, origin, ahead, _LEVELS).savefig(chart)

@@ -54,11 +54,11 @@ def _check_nesting(data: bytes, max_depth: int, max_containers: int) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"JSON key {twice[:80]!r} occurs twice")
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
+            raise ValueError(f"JSON key {name[:80]!r} occurs twice")
+        value[name] = item
     return value
 
 

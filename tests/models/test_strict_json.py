@@ -79,3 +79,10 @@ def test_containers_are_counted_before_they_are_built() -> None:
     assert len(parsed("[" + "[]," * 9 + "[]]", max_containers=11)) == 10
     with pytest.raises(ValueError, match="more than 10"):
         parsed("[" + "[]," * 9 + "[]]", max_containers=10)
+
+
+@pytest.mark.timeout(60)  # a search of all keys for each of them takes many minutes
+def test_a_repeated_key_behind_very_many_others_is_found_without_delay() -> None:
+    keys = ",".join(f'"k{number}":0' for number in range(200_000))
+    with pytest.raises(ValueError, match="'k199999' occurs twice"):
+        parsed(f'{{{keys},"k199999":0}}', max_bytes=10_000_000)
