@@ -166,10 +166,18 @@ def _uneven(rows: Rows, clock: NDArray[np.int64]) -> None:
         rows.ds.name,
         lambda i: (
             f"{text(rows.ds, i)} comes {duration(int(apart[i - 1]))} after the row before it, "
-            f"where most come {duration(usual)}: one source has one frequency"
+            f"where most come {duration(usual)}: {_advice(int(apart[i - 1]), usual)}"
         ),
     )
     rows.faults.check()
+
+
+def _advice(step: int, usual: int) -> str:
+    """What to do about a step, in microseconds, that is not the usual one."""
+    day, hour = 86_400_000_000, 3_600_000_000
+    if usual % day == 0 and step % day in (hour, day - hour):
+        return "where clocks are changed, name the time zone"
+    return "one source has one frequency"
 
 
 def _likelier(

@@ -131,6 +131,12 @@ _FAULTS = {
         "series 'a', row 30, column 'ds': '2024-01-28T07:00' comes 7h after the row before it, "
         "where most come 1 day: one source has one frequency",
     ),
+    "clocks are changed": (
+        _HEADER + _days(*range(20, 31)) + "a,2024-01-30T23:00,1\n",
+        {},
+        "series 'a', row 13, column 'ds': '2024-01-30T23:00' comes 23h after the row before it, "
+        "where most come 1 day: where clocks are changed, name the time zone",
+    ),
     "coarser than said": (
         _HEADER + _days(*range(1, 12)),
         {"freq": "h"},
