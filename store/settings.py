@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from store.conventions import TaskName
+from store.secret_files import SUFFIX, SecretFiles
 
 MASK = "**********"
+FROM_FILES = {
+    "database_url": "GATECAST_DATABASE_URL",
+    "operations_token": "GATECAST_OPERATIONS_TOKEN",
+    "tracking_uri": "MLFLOW_TRACKING_URI",
+    "registry_uri": "MLFLOW_REGISTRY_URI",
+}
+"""Settings that may hold a password, with their variables: each is also read from a file."""
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "key", "sig", "credential")
 
 
@@ -41,8 +55,9 @@ class Settings(BaseSettings):
 
     Each field is read from the environment variable of its name with the prefix `GATECAST_`;
     `tracking_uri` and `registry_uri` from MLflow's own `MLFLOW_TRACKING_URI` and
-    `MLFLOW_REGISTRY_URI`. Raises pydantic's `ValidationError`, which names the field and does not
-    echo the value.
+    `MLFLOW_REGISTRY_URI`. Those of `FROM_FILES` may instead be in a file, which the variable with
+    `_FILE` behind its name tells. Raises pydantic's `ValidationError`, which names the field and
+    does not echo the value.
     """
 
     model_config = SettingsConfigDict(
@@ -93,6 +108,10 @@ class Settings(BaseSettings):
     kept_versions: Count = 4
     """Versions beside the champions that stay loaded after requests named them."""
 
+    operations_token: SecretStr | None = None
+    """What promoting, rolling back, retraining and scheduling over HTTP need as bearer token; they
+    are open to every client when unset."""
+
     max_body_bytes: Count = 32 * 2**20
     """Largest request body."""
     max_series: Count = 2_000
@@ -103,6 +122,8 @@ class Settings(BaseSettings):
     """Steps that the series of one request may span together."""
     max_forecast_numbers: Count = 4_000_000
     """Numbers that the answer to one request may hold: series x steps x quantiles."""
+    max_observations: Count = 100_000
+    """Observations that one request for many streams may hold."""
     max_queued_points: Count = 8_000_000
     """Steps that may wait for the forecasters; beyond it requests are turned away with a 503."""
     max_requests: Count = 512
@@ -120,10 +141,44 @@ class Settings(BaseSettings):
     drain_seconds: Seconds = 20.0
     """How long a stopping service waits for requests in flight."""
 
+    resident_streams: Count = 100_000
+    """Streams whose states stay in memory; those longest unused beyond it are on disk only."""
+    shadow_streams: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Streams a task whose forecasts the challenger makes too, to be scored beside the champion."""
+    max_queued_observations: Count = 100_000
+    """Observations that may wait for the log; beyond it requests are turned away with a 503."""
+
     forecast_threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Batches that are computed at once, each on one processor; 0 is one for each that there is."""
     batch_points: Count = 32_768
     """Steps that run through a forecaster in one batch, padding included."""
+
+    gate_margin: Annotated[float, Field(ge=0, lt=1)] = 0.005
+    """Least share of the champion's MASE that a version must have less of to replace it."""
+    gate_alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.002
+    """Level, one-sided, at which less error than the champion's must be significant."""
+    gate_step_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 50.0
+    """Milliseconds that one observation and the forecast after it may take."""
+    gate_batch_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5_000.0
+    """Milliseconds that forecasts of 64 series from their histories may take."""
+    gate_bundle_bytes: Count = 128 * 2**20
+    """Largest bundle that may become champion."""
+    lease_seconds: Seconds = 120.0
+    """How long a run belongs to a process that is silent; it should speak every five seconds."""
+    run_attempts: Count = 3
+    """How often a run is begun at most, where its process is killed or meets an outage."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the environment, then files that it names."""
+        return init_settings, env_settings, SecretFiles(settings_cls, FROM_FILES)
 
     @property
     def artifacts(self) -> Path:
@@ -134,6 +189,34 @@ class Settings(BaseSettings):
     def bundles(self) -> Path:
         """Where the service keeps the bundles that it fetched: `{task}/{version}`."""
         return self.var / "bundles"
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.var}/gatecast.db"
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, changed so that another process has these settings.
+
+        Passwords are in it.
+        """
+        names = {
+            name: str(field.validation_alias or f"GATECAST_{name.upper()}")
+            for name, field in type(self).model_fields.items()
+        }
+        ours = {*names.values(), *(variable + SUFFIX for variable in names.values())}
+        found = {name: value for name, value in os.environ.items() if name not in ours}
+        for name, variable in names.items():
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                found[variable] = value.get_secret_value()
+            elif isinstance(value, tuple):
+                found[variable] = ",".join(map(str, value))
+            elif value is not None:
+                found[variable] = str(value)
+        return found
 
     def public(self) -> dict[str, Any]:
         """Every setting as JSON-ready values: secrets masked, passwords in URLs masked."""
