@@ -28,7 +28,16 @@ import torch
 from . import strict_json, weights
 from .context import Context
 from .forecaster import Forecaster, parameter_count
-from .manifest import WEIGHTS, DataFacts, FileFacts, Golden, Manifest, Scores, golden_context
+from .manifest import (
+    WEIGHTS,
+    DataFacts,
+    FileFacts,
+    Golden,
+    Manifest,
+    Memory,
+    Scores,
+    golden_context,
+)
 from .predict import predict
 
 MANIFEST = "manifest.json"
@@ -58,6 +67,7 @@ def write_bundle(
     golden: Context,
     scores: Scores | None,
     seed: int,
+    memory: Memory | None = None,
     created: datetime | None = None,
 ) -> Manifest:
     """Write `forecaster` as a new folder, whole or not at all.
@@ -84,6 +94,8 @@ def write_bundle(
         libraries=_libraries(),
         files={WEIGHTS: FileFacts(sha256=sha256(packed).hexdigest(), bytes=len(packed))},
         golden=Golden.of(context, outputs),
+        memory=memory,
+        warming=forecaster.warming,
     )
     text = manifest.model_dump_json(indent=1).encode("utf-8") + b"\n"
     _write_folder(folder, {MANIFEST: text, DIGEST: _digest_line(text), WEIGHTS: packed})
@@ -123,7 +135,7 @@ def _read(folder: Path, max_bytes: int) -> tuple[Forecaster, Manifest]:
         raise BundleError(f"{WEIGHTS}: {error}") from error
     # every tensor comes from the file: nothing is initialised and no random number is drawn
     forecaster.to_empty(device="cpu").load_state_dict(tensors, strict=True)
-    forecaster.eval()
+    forecaster.warm(manifest.warming).eval()
     if parameter_count(forecaster) != manifest.parameters:
         raise BundleError(f"{MANIFEST}: not the number of parameters in {WEIGHTS}")
     _check_golden(forecaster, manifest.golden)

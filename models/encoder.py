@@ -6,6 +6,7 @@ so a stream and a pass over the whole history see the same numbers.
 
 from __future__ import annotations
 
+from math import isnan
 from typing import NamedTuple
 
 import torch
@@ -23,14 +24,18 @@ class Window(NamedTuple):
     """A window scaled by itself.
 
     z: (..., lags) float32, the newest lags, zero where nothing was observed.
-    gaps: (..., 2) float32, whether the newest step was observed, and the window's observed share.
-    loc, scale: (...,) float64.
+    newest, share: (..., 1) float32, whether the newest step was observed, and the share of the
+    window that was.
+    loc, scale: (..., 1) float64; loc is NaN where nothing was observed.
+    full: whether every value of all windows was observed.
     """
 
     z: Tensor
-    gaps: Tensor
+    newest: Tensor
+    share: Tensor
     loc: Tensor
     scale: Tensor
+    full: bool
 
 
 class Encoder(nn.Module):
@@ -38,7 +43,7 @@ class Encoder(nn.Module):
 
     Location and scale are the mean and the standard deviation of the window's observed values, the
     mean in float64 so that movements survive that are small beside the level; a window without any
-    is NaN in both.
+    has no location.
     Covariates are scaled by constants of the training data, kept as buffers.
     """
 
@@ -53,38 +58,55 @@ class Encoder(nn.Module):
         self.sees_gaps = spec.sees_gaps
         self.relative_floor = spec.transform == "none"
         self.n_calendar = 2 * len(spec.calendar)
-        n_stat = len(spec.stat_exog)
-        self.register_buffer("exog_loc", torch.zeros(spec.exog_size))
-        self.register_buffer("exog_scale", torch.ones(spec.exog_size))
-        self.register_buffer("stat_loc", torch.zeros(n_stat))
-        self.register_buffer("stat_scale", torch.ones(n_stat))
-        n_masks = spec.exog_size - self.n_calendar  # the calendar is never missing
+        self.n_exog, self.n_stat = spec.exog_size, len(spec.stat_exog)
+        self.register_buffer("exog_loc", torch.zeros(self.n_exog))
+        self.register_buffer("exog_scale", torch.ones(self.n_exog))
+        self.register_buffer("stat_loc", torch.zeros(self.n_stat))
+        self.register_buffer("stat_scale", torch.ones(self.n_stat))
+        n_masks = self.n_exog - self.n_calendar  # the calendar is never missing
         n_gaps = 2 if spec.sees_gaps else 0
-        self.inputs = spec.lags + n_gaps + spec.exog_size + n_masks + n_stat
+        self.inputs = spec.lags + n_gaps + self.n_exog + n_masks + self.n_stat
 
     def scaled(self, values: Tensor) -> Window:
         """values (..., input_size) float64 in network units, NaN where nothing was observed."""
-        seen = ~values.isnan()  # (..., input_size)
-        n_seen = seen.sum(-1)  # (...,)
-        loc = values.nansum(-1) / n_seen  # (...,)
-        # subtracted in float64, where the level is; everything after is of the spread's size
-        centred = (values - loc[..., None]).float().nan_to_num_(0.0)  # (..., input_size)
-        spread = torch.linalg.vector_norm(centred, dim=-1) / n_seen.sqrt()
-        floor = _FLOOR * loc.abs() if self.relative_floor else torch.full_like(loc, _FLOOR)
-        scale = torch.maximum(spread.double(), floor.clamp_min(_TINY))  # (...,)
-        z = centred[..., -self.lags :] / scale[..., None].float().nan_to_num(1.0)  # (..., lags)
-        gaps = torch.stack([seen[..., -1], n_seen / values.shape[-1]], -1).float()  # (..., 2)
-        return Window(z, gaps, loc, scale)
+        loc = values.mean(-1, keepdim=True)  # (..., 1), NaN where anything is missing
+        full = not isnan(loc.sum())
+        if not full:
+            seen = values.eq(values)  # (..., input_size), a NaN equals nothing
+            n_seen = seen.sum(-1, keepdim=True, dtype=torch.float32)  # (..., 1)
+            newest, share = seen[..., -1:].float(), n_seen / values.shape[-1]
+            loc = values.nansum(-1, keepdim=True) / n_seen
+            # subtracted in float64, where the level is; everything after is of the spread's size
+            centred = (values - loc).float().nan_to_num_(0.0)  # (..., input_size)
+            spread = _norm(centred).div_(n_seen.clamp_min_(1.0).sqrt_())  # (..., 1)
+        else:  # the usual case, the same without counting
+            centred = (values - loc).float()
+            spread = _norm(centred).mul_(values.shape[-1] ** -0.5)
+            newest = share = torch.ones_like(spread)
+        if self.relative_floor:
+            scale = torch.fmax(spread.double(), _FLOOR * loc.abs()).clamp_min_(_TINY)
+        else:
+            scale = spread.clamp_min_(_FLOOR)
+        z = centred[..., -self.lags :] / scale.float()  # (..., lags)
+        return Window(z, newest, share, loc, scale.double(), full)
 
-    def forward(self, window: Window, exog: Tensor, stat: Tensor) -> Tensor:
-        """exog (..., X), stat (..., S) in their own units, NaN where unknown -> (..., inputs)."""
+    def forward(self, window: Window, exog: Tensor | None, stat: Tensor) -> Tensor:
+        """exog (..., X), stat (..., S) in their own units, NaN where unknown -> (..., inputs).
+
+        exog may be None where the spec has none.
+        """
         parts = [window.z]
         if self.sees_gaps:
-            parts.append(window.gaps)
-        if exog.shape[-1]:
+            parts += [window.newest, window.share]
+        if self.n_exog and exog is not None:
             known = ~exog.isnan()  # (..., X)
             parts.append(((exog - self.exog_loc) / self.exog_scale).where(known, 0.0))
             parts.append(known[..., self.n_calendar :].float())
-        if stat.shape[-1]:
+        if self.n_stat:
             parts.append(((stat - self.stat_loc) / self.stat_scale).nan_to_num(0.0))
         return torch.cat(parts, -1)
+
+
+def _norm(values: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(values, dim=-1, keepdim=True)
+    return norm

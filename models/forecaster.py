@@ -7,12 +7,13 @@
     outputs = forecaster.unroll(state, steps)      a forecast at every step: what training reads
 
 `unroll` at its last step, `replay` then `forecast`, and `advance` step by step then `forecast` are
-the same numbers (1e-5 relative in float32), whatever the cell, length, gaps and covariates.
+the same numbers (1e-5 relative in float32), whatever the cell, length, gaps and covariates. Only
+what is added to forecasts from young windows (`models.warming`) is not in `unroll`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ from .recurrent import Recurrent, equation_parameters
 from .spec import Spec
 from .state import State, Steps
 from .transform import to_data, to_network
+from .warming import Warming
+from .widening import Widening
 
 # Steps unrolled at a time in `replay`: enough to keep the kernel busy, few enough that the windows
 # of a batch stay near the processor's cache.
@@ -32,8 +35,8 @@ _REPLAY_STEPS = 128
 class Unrolled(NamedTuple):
     """A forecast at every origin asked for, in the scale of that origin's window.
 
-    z: (n, K, horizon, outputs) float32; loc and scale: (n, K) float64, NaN before the first
-    observation; state: after the last step.
+    z: (n, K, horizon, outputs) float32; loc and scale: (n, K) float64, loc NaN where the
+    window is empty; state: after the last step.
     """
 
     z: Tensor
@@ -54,6 +57,20 @@ class Forecaster(nn.Module):
         self.encoder = Encoder(spec)
         self.recurrent = Recurrent(spec.cell, self.encoder.inputs, spec.hidden_size, spec.layers)
         self.head = Head(spec)
+        self.widening: Widening | None = None
+
+    def warm(self, warming: Warming | None) -> Self:
+        """Widen what young windows forecast from now on as `warming` says; None, not at all.
+
+        What `unroll` gives, and training learns from, stays the network's own.
+        """
+        self.widening = None if warming is None else Widening(warming, self.spec)
+        return self
+
+    @property
+    def warming(self) -> Warming | None:
+        """What young windows are widened by."""
+        return None if self.widening is None else self.widening.warming
 
     def initial_state(self, n: int, stat: Tensor | None = None) -> State:
         """The states of n streams that have seen nothing; stat (n, n_stat), NaN where not given."""
@@ -68,13 +85,14 @@ class Forecaster(nn.Module):
 
     def advance(self, state: State, y: Tensor, exog: Tensor | None = None) -> State:
         """One step: y (n,) float64, NaN where unobserved; exog (n, X), NaN where unknown."""
-        if exog is None:
-            exog = state.memory.new_full((len(state), self.spec.exog_size), torch.nan)
-        x = to_network(y, self.spec)
-        ring = torch.cat([state.ring[:, 1:], x[:, None]], 1)  # (n, input_size)
-        inputs = self.encoder(self.encoder.scaled(ring), exog, state.stat)  # (n, inputs)
-        _, memory = self.recurrent(inputs[:, None], state.memory)
-        return State(ring, memory, state.stat)
+        return self._advance(state, y, exog)[0]
+
+    def step(
+        self, state: State, y: Tensor, exog: Tensor | None = None, futr: Tensor | None = None
+    ) -> tuple[State, Tensor]:
+        """`advance`, then `forecast`: the same numbers, the window scaled once."""
+        state, window, h = self._advance(state, y, exog)
+        return state, self._forecast(h, window, futr)
 
     def replay(self, state: State, steps: Steps) -> State:
         """`advance` over all of `steps`, by the fused kernel."""
@@ -90,13 +108,10 @@ class Forecaster(nn.Module):
 
         futr: (n, horizon, n_futr), the known future covariates; NaN where unknown. Crossing
         quantiles are put in order, which never worsens their loss (Chernozhukov, Fernandez-Val &
-        Galichon 2010).
+        Galichon 2010). Those of windows with few values are widened then (`models.warming`).
         """
-        window = self.encoder.scaled(state.ring)
-        h = state.memory[:, self.spec.layers - 1]  # (n, H) the top layer's hidden state
-        z = self.head(h, window.z, self._scaled_futr(futr, len(state)))  # (n, horizon, outputs)
-        x = window.loc[:, None, None] + window.scale[:, None, None] * z
-        return to_data(x, self.spec).sort(-1).values
+        h = state.memory[:, self.spec.layers - 1]
+        return self._forecast(h, self.encoder.scaled(state.ring), futr)
 
     def unroll(
         self, state: State, steps: Steps, futr: Tensor | None = None, at: Tensor | None = None
@@ -110,8 +125,29 @@ class Forecaster(nn.Module):
         z, loc, scale = window.z, window.loc, window.scale
         if at is not None:
             h, z, loc, scale = h[:, at], z[:, at], loc[:, at], scale[:, at]
-        outputs = self.head(h, z, self._scaled_futr(futr, *h.shape[:2]))  # (n, K, horizon, outputs)
-        return Unrolled(outputs, loc, scale, State(ring, memory, state.stat))
+        outputs = self.head(h, z, self._scaled_futr(futr, h))  # (n, K, horizon, outputs)
+        return Unrolled(outputs, loc[..., 0], scale[..., 0], State(ring, memory, state.stat))
+
+    def _advance(
+        self, state: State, y: Tensor, exog: Tensor | None
+    ) -> tuple[State, Window, Tensor]:
+        """The states after a step, their windows, and the top layer's hidden state (n, H)."""
+        encoder = self.encoder
+        if exog is None and encoder.n_exog:
+            exog = state.memory.new_full((len(state), encoder.n_exog), torch.nan)
+        x = to_network(y, self.spec)
+        ring = torch.cat((state.ring[:, 1:], x.unsqueeze(1)), 1)  # (n, input_size)
+        window = encoder.scaled(ring)
+        inputs = encoder(window, exog, state.stat)  # (n, inputs)
+        h, memory = self.recurrent.step(inputs, state.memory)
+        return State(ring, memory, state.stat), window, h
+
+    def _forecast(self, h: Tensor, window: Window, futr: Tensor | None) -> Tensor:
+        z = ascending(self.head(h, window.z, self._scaled_futr(futr, h)))  # (n, horizon, outputs)
+        x = torch.addcmul(window.loc.unsqueeze(-1), window.scale.unsqueeze(-1), z)
+        if not window.full and self.widening is not None:
+            x = self.widening.widened(x, window)
+        return to_data(x, self.spec)
 
     def _encode(self, state: State, steps: Steps) -> tuple[Window, Tensor, Tensor]:
         """The window of every step, the recurrent layers' inputs, and the ring after the last."""
@@ -122,13 +158,24 @@ class Forecaster(nn.Module):
         window = self.encoder.scaled(windows)
         return window, self.encoder(window, steps.exog, stat), values[:, -size:]
 
-    def _scaled_futr(self, futr: Tensor | None, *shape: int) -> Tensor:
-        """futr in the encoder's scale, zero (the training mean) where unknown."""
+    def _scaled_futr(self, futr: Tensor | None, h: Tensor) -> Tensor | None:
+        """futr in the encoder's scale, zero (the training mean) where unknown; h (..., H)."""
         n_futr = len(self.spec.futr_exog)
-        if futr is None or not n_futr:
-            return self.head.state.weight.new_zeros(*shape, self.spec.horizon, n_futr)
+        if not n_futr:
+            return None
+        if futr is None:
+            return h.new_zeros(*h.shape[:-1], self.spec.horizon, n_futr)
         loc, scale = self.encoder.exog_loc[-n_futr:], self.encoder.exog_scale[-n_futr:]
         return ((futr - loc) / scale).nan_to_num(0.0)
+
+
+def ascending(outputs: Tensor) -> Tensor:
+    """Outputs in ascending order along the last axis."""
+    # sorting costs four times what looking does, but for a few streams it costs as much
+    many = outputs.numel() > 4096
+    if many and not bool(outputs.diff(dim=-1).amin() < 0):
+        return outputs
+    return outputs.sort(-1).values
 
 
 def new_forecaster(spec: Spec, seed: int) -> Forecaster:

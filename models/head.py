@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from .spec import Spec
 
@@ -37,14 +38,20 @@ class Head(nn.Module):
             self.futr_input = nn.Linear(self.n_futr, _FUTR_UNITS, bias=False)
             self.futr_output = nn.Linear(_FUTR_UNITS, spec.outputs, bias=False)
 
-    def forward(self, h: Tensor, z: Tensor, futr: Tensor) -> Tensor:
-        """h (..., H), z (..., lags), futr (..., horizon, F) scaled -> (..., horizon, outputs)."""
-        out: Tensor = self.state(h).unflatten(-1, (self.horizon, self.outputs))
-        if self.skip is not None:
-            out = out + self.skip(z)[..., None]
-        if self.n_futr:
+    def forward(self, h: Tensor, z: Tensor, futr: Tensor | None) -> Tensor:
+        """h (..., H), z (..., lags), futr (..., horizon, F) scaled -> (..., horizon, outputs).
+
+        futr may be None where the spec has none.
+        """
+        # `linear`, not the modules' own call, which for one stream costs as much as the product
+        state, skip = self.state, self.skip
+        out = linear(h, state.weight, state.bias)
+        out = out.view(*h.shape[:-1], self.horizon, self.outputs)
+        if skip is not None:
+            out.add_(linear(z, skip.weight).unsqueeze(-1))
+        if self.n_futr and futr is not None:
             mixed = torch.tanh(self.futr_input(futr) + self.futr_state(h)[..., None, :])
-            out = out + self.futr_output(mixed)  # (..., horizon, outputs)
+            out.add_(self.futr_output(mixed))  # (..., horizon, outputs)
         return out
 
 

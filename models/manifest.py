@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .context import Context
 from .spec import Spec
+from .warming import Warming
 
 WEIGHTS = "weights.safetensors"
 """The only file beside the manifest that format 1 knows."""
@@ -143,11 +144,46 @@ class Golden(BaseModel):
         return None
 
 
+class Reach(BaseModel):
+    """Newest steps, the window's included, whose replay gives the forecast of the whole history.
+
+    tolerance: how near, in scales of the window; median and worst: over the series looked at. None
+    was not reached within what the series were long enough for.
+    """
+
+    model_config = _FROZEN
+
+    tolerance: Annotated[float, Field(gt=0.0)]
+    median: Count | None
+    worst: Count | None
+
+
+class Memory(BaseModel):
+    """How far back the state reaches, measured after the fit (`training.memory`).
+
+    n_series: series that were looked at; longest: the most steps that were replayed.
+    """
+
+    model_config = _FROZEN
+
+    n_series: Count
+    longest: Count
+    reaches: Annotated[tuple[Reach, ...], Field(max_length=16)]
+
+    def steps_to(self, tolerance: float) -> int | None:
+        """Newest steps to replay, at worst, for a forecast within `tolerance` scales of the window.
+
+        None where no measured tolerance that is as strict was reached by every series.
+        """
+        known = [reach.worst for reach in self.reaches if reach.tolerance <= tolerance]
+        return min((steps for steps in known if steps is not None), default=None)
+
+
 class Manifest(BaseModel):
     """The whole of `manifest.json`. Raises pydantic's `ValidationError` for anything else.
 
     `seed` is what the fit drew its randomness from, `parameters` the number of trained weights,
-    `created` a UTC time in ISO 8601.
+    `created` a UTC time in ISO 8601. `memory` and `warming` are None where they were not measured.
     """
 
     model_config = _FROZEN
@@ -162,6 +198,8 @@ class Manifest(BaseModel):
     libraries: Annotated[dict[Name, Name], Field(max_length=64)]
     files: dict[Name, FileFacts]
     golden: Golden
+    memory: Memory | None = None
+    warming: Warming | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -171,6 +209,8 @@ class Manifest(BaseModel):
         if WEIGHTS not in self.files:
             raise ValueError(f"{WEIGHTS} is not listed")
         misfit = self.golden.misfit(self.spec)
+        if misfit is None and self.warming is not None:
+            misfit = self.warming.misfit(self.spec)
         if misfit is not None:
             raise ValueError(misfit)
         return self

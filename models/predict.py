@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from .context import Context
 from .forecaster import Forecaster
+from .replay import advanced
 from .spec import Spec
-from .state import State, Steps
+from .state import State
 
 
 def predict(
@@ -37,34 +37,14 @@ def predict(
 
 
 def replayed(forecaster: Forecaster, contexts: Sequence[Context]) -> State:
-    """The states after `contexts`, longest first, as `advance` from young streams would make them.
-
-    Between two lengths all the series that go on have every step, so each stretch is one call of
-    the fused kernel over the first rows and no padding enters any state.
-    """
-    lengths = [context.y.shape[0] for context in contexts]
-    if any(a < b for a, b in pairwise(lengths)):
-        raise ValueError("contexts must come longest first")
-    y = np.full((len(contexts), lengths[0] if lengths else 0), np.nan)  # (n, T)
-    exog = np.full((*y.shape, forecaster.spec.exog_size), np.nan, dtype=np.float32)  # (n, T, X)
-    for row, context in enumerate(contexts):
-        y[row, : lengths[row]] = context.y
-        exog[row, : lengths[row]] = context.exog
+    """The states after `contexts`, in their order, as `advance` from young streams would make."""
+    if not contexts:
+        return forecaster.initial_state(0)
     stat = torch.from_numpy(np.stack([context.stat for context in contexts]))  # (n, S)
-    going = forecaster.initial_state(len(contexts), stat)
-    done: list[State] = []
-    start = 0
-    for length in sorted(set(lengths)):
-        steps = Steps(
-            torch.from_numpy(y[: len(going), start:length]),
-            torch.from_numpy(exog[: len(going), start:length]),
-        )
-        going = forecaster.replay(going, steps)
-        more = sum(other > length for other in lengths)
-        done.append(going.take(slice(more, None)))
-        going = going.take(slice(0, more))
-        start = length
-    return State.concatenate(done[::-1])
+    young = forecaster.initial_state(len(contexts), stat)
+    return advanced(
+        forecaster, young, [each.y for each in contexts], [each.exog for each in contexts]
+    )
 
 
 def point(spec: Spec, values: NDArray[np.float64]) -> NDArray[np.float64]:

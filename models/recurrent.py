@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,7 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: Cell, inputs: int, hidden: int, layers: int) -> None:
         super().__init__()
+        self.cell = cell
         self.layers = layers
         self.slots = 2 * layers if cell == "lstm" else layers
         self.kernel = _KERNEL[cell](inputs, hidden, layers, batch_first=True)
@@ -42,6 +45,26 @@ class Recurrent(nn.Module):
         else:
             outputs, after = self.kernel(x, before)
         return outputs, after.transpose(0, 1)
+
+    def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: x (n, D), memory (n, slots, H) -> output (n, H), memory after.
+
+        `forward` at T = 1, without the setup of the fused kernel, which costs more than the step.
+        """
+        slots = list(memory.unbind(1))
+        # the list that the kernel hands to torch, four a layer
+        flat = cast("list[Tensor]", self.kernel._flat_weights)
+        for layer in range(self.layers):
+            weights = flat[4 * layer : 4 * layer + 4]
+            if self.cell == "lstm":
+                held = (slots[layer], slots[self.layers + layer])
+                x, slots[self.layers + layer] = torch.lstm_cell(x, held, *weights)
+            elif self.cell == "gru":
+                x = torch.gru_cell(x, slots[layer], *weights)
+            else:
+                x = torch.rnn_tanh_cell(x, slots[layer], *weights)
+            slots[layer] = x
+        return x, torch.stack(slots, 1)
 
 
 def equation_parameters(cell: Cell, inputs: int, hidden: int, layers: int) -> int:

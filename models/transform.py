@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .spec import Spec
@@ -15,7 +14,7 @@ def to_network(y: Tensor, spec: Spec) -> Tensor:
     for y far above c, linear around zero, odd, so no observation is illegal.
     """
     if spec.transform == "log":
-        return torch.asinh(y / (2 * spec.log_floor))
+        return (y / (2 * spec.log_floor)).asinh_()
     return y
 
 
@@ -23,5 +22,5 @@ def to_data(x: Tensor, spec: Spec) -> Tensor:
     """The inverse of `to_network`; it ascends, so quantiles stay quantiles."""
     if spec.transform == "log":
         # 700 is where float64's exponential still is finite
-        return 2 * spec.log_floor * torch.sinh(x.clamp(-700.0, 700.0))
+        return x.clamp(-700.0, 700.0).sinh_().mul_(2 * spec.log_floor)
     return x

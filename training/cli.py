@@ -1,4 +1,4 @@
-"""`gatecast fit | backtest | models | compare | forecast`."""
+"""`gatecast fit | backtest | models | forecast`; `compare` and promotions have their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.console import Console
 
 from store.conventions import task_name
 from store.settings import Settings
+from training.comparison import cli as compare_cli
 from training.exits import faults, terminable
+from training.promotion import cli as promotion_cli
 
 if TYPE_CHECKING:
     from models.spec import Cell
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 # What is heavy is imported inside the commands: `--help` must not wait for torch.
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(compare_cli.app)
+app.add_typer(promotion_cli.app)
 
 Data = Annotated[
     str,
@@ -57,14 +61,6 @@ class Preset(StrEnum):
     """Forecasters with a name."""
 
     TEXTBOOK = "textbook"
-
-
-class Form(StrEnum):
-    """How a table is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 @app.command(
@@ -201,29 +197,6 @@ def models_command(
             typer.echo(render.tasks_json(found))
         else:
             Console().print(render.tasks_table(found))
-
-
-@app.command(epilog="Example: gatecast compare load --versions 3,4 --format json")
-def compare(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Task to compare versions of.")],
-    versions: Annotated[str, typer.Option(help="Versions: 3,4; by default all.")] = "",
-    form: Annotated[Form, typer.Option("--format", help="How to print.")] = Form.TABLE,
-) -> None:
-    """Show the versions of a task side by side: scores, sizes, data and aliases."""
-    with faults():
-        from training import render  # noqa: PLC0415
-        from training.columns import numbers  # noqa: PLC0415
-        from training.compare import compare as compare_versions  # noqa: PLC0415
-        from training.registry import Registry  # noqa: PLC0415
-
-        chosen = numbers(versions) if versions else ()
-        comparison = compare_versions(Registry.of(Settings()), task, chosen)
-        if form is Form.TABLE:
-            Console().print(render.to_table(comparison))
-        elif form is Form.JSON:
-            typer.echo(render.to_json(comparison))
-        else:
-            typer.echo(render.to_csv(comparison), nl=False)
 
 
 @app.command(epilog="Example: gatecast forecast load.csv --task load --level 80,95 -o ahead.csv")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
@@ -21,6 +23,9 @@ HORIZON = 52
 SEASON = (52,)
 WINDOWS = 4
 """Years of the backtest, one a window; the last of them is the one that is shown."""
+
+SAME = 1e-5
+"""How far a streamed forecast may be from the batch one, relatively: float32 rounds."""
 
 _SHOWN_WEEKS = 3 * 52
 
@@ -78,6 +83,52 @@ def errors(panel: Panel, origin: int, ahead: Mapping[str, Any], levels: Sequence
         mase=float(metrics.mase(truth, mean, metrics.mase_scale(past, HORIZON))),
         inside={level: float(metrics.coverage(truth, *_bounds(ahead, level))) for level in levels},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A year that went through a stream week by week.
+
+    mae: of the forecasts one week ahead, ppm; inside: the share of weeks within their interval;
+    milliseconds: an observation with its forecast took, over HTTP; difference: the largest relative
+    one between the forecast after the last week and the batch forecast of the whole record.
+    """
+
+    mae: float
+    inside: float
+    milliseconds: float
+    difference: float
+
+
+def replayed(panel: Panel, url: str, level: int) -> Replay:
+    """Open a new stream with all but the last year, and send it that year's weeks one by one."""
+    series = panel.series[0]
+    origin = len(series) - HORIZON
+    name = f"{series.unique_id}-{time.time_ns():x}"
+    when = panel.timeline.format(panel.timeline.at(series.start, np.arange(len(series))))
+    values = [None if np.isnan(value) else value for value in series.y.tolist()]
+    with httpx.Client(base_url=f"{url}/v1", timeout=30.0) as client:
+        stream = f"/models/{TASK}/streams/{name}"
+        history = {"start": when[0], "y": values[:origin]}
+        client.put(stream, json={"history": history}).raise_for_status()
+        ahead = client.get(f"{stream}/forecast?level={level}").raise_for_status().json()["forecast"]
+        errors, inside = [], []
+        began = time.perf_counter()
+        for ds, y in zip(when[origin:], values[origin:], strict=True):
+            if y is not None:
+                errors.append(abs(y - ahead["mean"][0]))
+                inside.append(ahead[f"lo-{level}"][0] <= y <= ahead[f"hi-{level}"][0])
+            answer = client.post(
+                f"{stream}/observations?forecast=true&level={level}", json={"ds": ds, "y": y}
+            )
+            ahead = answer.raise_for_status().json()["forecast"]
+        seconds = time.perf_counter() - began
+        batch = client.post("/forecast", json=request(panel, len(series), [level]))
+        whole = batch.raise_for_status().json()["forecasts"][0]
+        client.delete(stream).raise_for_status()
+    names = ("mean", f"lo-{level}", f"hi-{level}")
+    apart = max(float(np.abs(np.divide(ahead[n], whole[n]) - 1).max()) for n in names)
+    return Replay(float(np.mean(errors)), float(np.mean(inside)), 1000 * seconds / HORIZON, apart)
 
 
 def chart(panel: Panel, origin: int, ahead: Mapping[str, Any], levels: Sequence[int]) -> Figure:

@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from models.levels import at_levels, quantiles_of
+from models.manifest import Memory
 from models.predict import point, predict
 from models.spec import Cell, Spec
 from store.settings import Settings
 from training.backtest import Backtest, backtest, contender
 from training.baselines import default_baselines
 from training.columns import panel_for, words
+from training.compare import NEAR
 from training.contexts import context
 from training.defaults import default_schedule, default_spec
 from training.load_version import find_version, load_version
@@ -26,6 +28,8 @@ from training.panel import Panel
 from training.pipeline import Candidate, Outcome, Plan, run
 from training.presets import TEXTBOOK_HORIZON, textbook
 from training.progress import shown
+from training.promotion.aliases import thresholds_of
+from training.promotion.record import person
 from training.registry import Registry
 from training.scores import METRICS
 from training.sources import describe
@@ -90,15 +94,29 @@ def fit_panel(
         n_windows=n_windows,
         step_size=step_size,
         folder=settings.var / "fits" / task,
+        store=settings.store_url,
         resume=resume,
+        by=person(),
+        thresholds=thresholds_of(settings),
     )
     with shown(console) as report:
         outcome = run(panel, plan, Registry.of(settings), report)
     console.print(scores_table(outcome.backtest))
     made = ", ".join(f"{name} is version {number}" for name, number in outcome.versions.items())
     console.print(f"Task {task}: {made}.", highlight=False, soft_wrap=True)
+    for name, each in outcome.fits.items():
+        console.print(f"{name}: {_memory(each.memory)}.", highlight=False, soft_wrap=True)
     console.print(_verdict(task, outcome), highlight=False, soft_wrap=True)
     return outcome
+
+
+def _memory(memory: Memory | None) -> str:
+    if memory is None:
+        return "the series are too short to measure how far back it remembers"
+    steps = memory.steps_to(NEAR)
+    if steps is None:
+        return f"at {memory.longest} steps back it still remembers more than a thousandth"
+    return f"it remembers {steps} steps, to a thousandth of the window's scale"
 
 
 def _verdict(task: str, outcome: Outcome) -> str:

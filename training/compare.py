@@ -10,6 +10,9 @@ from training.registry import Registry
 from training.scores import METRICS
 from training.versions import Duel, Version, pick, tasks, versions
 
+NEAR = 1e-3
+"""How near, in scales of the window, a replay of the memory is to one of the whole history."""
+
 _NAIVE, _ETS = "seasonal_naive", ("auto_ets", "stl_auto_ets")
 
 
@@ -19,7 +22,10 @@ class Row:
 
     created: ISO 8601, UTC. first, last: the data it was fitted to. windows: digest of what it was
     scored on. vs_seasonal_naive, vs_auto_ets: its MASE over the baseline's on the windows that both
-    answered, less than one being better.
+    answered, less than one being better. memory: newest steps whose replay gives the forecast of
+    the whole history, at worst within a thousandth of the window's scale. bytes: of the bundle.
+    step_ms, batch_ms: one observation with its forecast, and 64 series.
+    fit_seconds: what it took. gatecast: the version that made it.
     """
 
     version: int
@@ -41,15 +47,22 @@ class Row:
     msis: float | None
     vs_seasonal_naive: float | None
     vs_auto_ets: float | None
+    memory: int | None
+    bytes: int | None
+    step_ms: float | None
+    batch_ms: float | None
+    fit_seconds: float | None
+    gatecast: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Versions newest first, and what to know before comparing them."""
+    """Versions newest first, and what to know before comparing them. timed: where and when."""
 
     task: str
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
+    timed: str = "at the fit"
 
     @property
     def comparable(self) -> bool:
@@ -105,6 +118,7 @@ def _row(version: Version) -> Row:
     facts = version.facts
     scores = facts.scores if facts else {}
     duels = facts.duels if facts else {}
+    cost = facts.cost if facts else None
     return Row(
         version=version.number,
         aliases=version.aliases,
@@ -117,6 +131,12 @@ def _row(version: Version) -> Row:
         windows=facts.windows.digest if facts else None,
         vs_seasonal_naive=_ratio(duels.get(_NAIVE)),
         vs_auto_ets=_ratio(next((duels[name] for name in _ETS if name in duels), None)),
+        memory=facts.memory.steps_to(NEAR) if facts and facts.memory else None,
+        bytes=cost.bytes if cost else None,
+        step_ms=cost.step_ms if cost else None,
+        batch_ms=cost.batch_ms if cost else None,
+        fit_seconds=cost.seconds if cost else None,
+        gatecast=cost.gatecast if cost else None,
         **{metric: scores.get(metric) for metric in METRICS},
     )
 

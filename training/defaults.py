@@ -14,6 +14,8 @@ from training.schedule import Schedule
 _LONGEST_WINDOW = 336
 _MUCH = 50_000
 """Observed values from which the larger network pays."""
+_WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
+"""Decision 13 has a table of what the gate finds by how many windows of how many series."""
 _DEEPEST = 1e-9
 """The share of the largest value below which a small one is as good as zero."""
 
@@ -62,6 +64,15 @@ def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedu
         seed=seed,
         threads=threads,
     )
+
+
+def default_windows(panel: Panel, horizon: int) -> int:
+    """Windows of a backtest by which a retraining is judged: as many as the gate needs to tell a
+    gain from chance, and no more than a quarter of the median series, which the fit then misses.
+    """
+    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
+    wanted = _FEW_SERIES_WINDOWS if len(panel.series) < _FEW_SERIES else _WINDOWS
+    return max(1, min(wanted, typical // (4 * horizon)))
 
 
 def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:

@@ -11,6 +11,8 @@ from typing import NoReturn
 import typer
 from pydantic import ValidationError
 
+from store.errors import StoreError
+
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -35,8 +37,17 @@ def faults(stopped: str = "Stopped.") -> Iterator[None]:
         sys.exit(_INTERRUPTED)
     except ValidationError as error:
         _fail(_in_a_line(error))
-    except (ValueError, OSError, RegistryError, FitError, CheckpointError, BundleError) as error:
+    except (
+        ValueError,
+        OSError,
+        RegistryError,
+        FitError,
+        CheckpointError,
+        BundleError,
+    ) as error:
         _fail(str(error))
+    except StoreError as error:
+        _fail(f"the store: {error.reason}")
     except MlflowException as error:
         _fail(f"the registry did not answer as it should: {error}")
 

@@ -17,14 +17,17 @@ import torch
 from numpy.typing import NDArray
 
 from models.forecaster import Forecaster, new_forecaster
+from models.manifest import Memory
 from models.spec import Spec
 from training import checkpoint as checkpoints
 from training.contexts import context
 from training.loop import EpochRecord, Progress, Trainer
+from training.memory import measure_memory
 from training.panel import Panel
 from training.scaling import scale_covariates
 from training.schedule import Schedule
 from training.validation import validation
+from training.warming import measure_warming
 
 _SAVE_SECONDS = 10.0
 """What a kill may cost; a checkpoint of the default network takes some 20 ms."""
@@ -32,11 +35,12 @@ _SAVE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A trained forecaster and how it was trained.
+    """A trained forecaster, warmed (`training.warming`), and how it was trained.
 
     cutoffs: (n_series,) leading steps of each series that the fit may have seen, validation
     included. seconds, cpu_seconds: of the fit, those before a resume included; peak_memory_bytes:
-    the highest resident size of this process so far.
+    the highest resident size of this process so far. memory: how far back the state reaches; None
+    where the series are too short to tell.
     """
 
     forecaster: Forecaster
@@ -46,6 +50,7 @@ class Fit:
     seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
+    memory: Memory | None = None
 
 
 def fit(
@@ -81,6 +86,8 @@ def fit(
         trainer = Trainer(forecaster, schedule, pasts, held)
         seconds, cpu_seconds = _run(trainer, checkpoint, report)
         trainer.take_best()
+        memory = measure_memory(forecaster, pasts)
+        forecaster.warm(measure_warming(forecaster, pasts, held.ends, seed=schedule.seed))
     return Fit(
         forecaster=forecaster,
         history=tuple(trainer.history),
@@ -89,6 +96,7 @@ def fit(
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_memory_bytes=peak_memory(),
+        memory=memory,
     )
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.spec import Spec
-from training.backtest import Backtest, backtest, contender
+from store.migrate import opened
+from training.backtest import Backtest, Contender, backtest, contender
 from training.baselines import default_baselines
 from training.fit import Fit, fit
 from training.loop import Progress
 from training.origins import rolling_windows
 from training.panel import Panel
-from training.promotion import Promotion, promote_best
+from training.promotion.aliases import Promotion, promote_best
+from training.promotion.gate import Thresholds
+from training.promotion.incumbents import incumbents
 from training.register import log_fit
 from training.registry import Registry, open_client
 from training.schedule import Schedule
@@ -40,7 +44,9 @@ class Plan:
 
     source: where the panel came from, for the record. n_windows, step_size: of the backtest, whose
     windows lie at the end of the series and are kept from the fits. folder: of the checkpoints.
-    resume: go on with what `folder` holds of the same plan; else it is emptied first.
+    store: URL of the database that holds the task's lock. resume: go on with what `folder` holds of
+    the same plan; else it is emptied first. by: who promotes, for the record. thresholds: the
+    gate's.
     """
 
     task: str
@@ -49,7 +55,10 @@ class Plan:
     n_windows: int
     step_size: int | None
     folder: Path
+    store: str
     resume: bool = False
+    by: str = "gatecast fit"
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,15 @@ class Report:
     stage: str
     candidate: str | None = None
     progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a plan registered. versions: registry version of each candidate, by name."""
+
+    fits: dict[str, Fit]
+    backtest: Backtest
+    versions: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,35 @@ def run(panel: Panel, plan: Plan, registry: Registry, report: Callable[[Report],
     with `resume` it goes on, and candidates that were registered before are not registered again.
     Raises what `fit`, `backtest`, `log_fit` and `promote_best` raise.
     """
+    beside = incumbents(registry, plan.task, plan.candidates[0].spec, panel)
+    with closing(opened(plan.store)) as store:  # one that cannot be had fails before the work
+        made = register(panel, plan, registry, report, beside)
+        report(Report("promote"))
+        promotion = promote_best(
+            registry,
+            plan.task,
+            made.versions.values(),
+            store=store,
+            by=plan.by,
+            reason="the best of a fit",
+            thresholds=plan.thresholds,
+        )
+    shutil.rmtree(plan.folder)
+    return Outcome(made.fits, made.backtest, made.versions, promotion)
+
+
+def register(
+    panel: Panel,
+    plan: Plan,
+    registry: Registry,
+    report: Callable[[Report], None],
+    incumbents: Mapping[str, Contender] | None = None,
+) -> Registered:
+    """All of `run` but the promotion; the plan's folder stays, so that this too can be resumed.
+
+    incumbents: forecasters beside the candidates, of other names, that are scored on the same
+    windows. They learn nothing.
+    """
     registered_task(open_client(registry), plan.task)  # a name that is taken fails before the work
     judge = plan.candidates[0].spec
     ends = cutoffs(panel, judge, plan.n_windows, plan.step_size)  # and so do too short series
@@ -89,10 +136,11 @@ def run(panel: Panel, plan: Plan, registry: Registry, report: Callable[[Report],
         fits[candidate.name] = _fit(panel, plan, candidate, ends, report)
     report(Report("backtest"))
     baselines = default_baselines(judge)
+    ours = {name: contender(each.forecaster) for name, each in fits.items()}
     result = backtest(
         panel,
         judge,
-        {name: contender(each.forecaster) for name, each in fits.items()},
+        ours | dict(incumbents or {}),
         baselines,
         n_windows=plan.n_windows,
         step_size=plan.step_size,
@@ -118,10 +166,7 @@ def run(panel: Panel, plan: Plan, registry: Registry, report: Callable[[Report],
             unfinished.write_text(json.dumps({"version": version.number}), encoding="utf-8")
             unfinished.replace(note)
         versions[candidate.name] = json.loads(note.read_text(encoding="utf-8"))["version"]
-    report(Report("promote"))
-    promotion = promote_best(registry, plan.task, versions.values())
-    shutil.rmtree(plan.folder)
-    return Outcome(fits, result, versions, promotion)
+    return Registered(fits, result, versions)
 
 
 def cutoffs(panel: Panel, spec: Spec, n_windows: int, step_size: int | None) -> NDArray[np.int64]:

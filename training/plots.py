@@ -31,7 +31,7 @@ _NAMES = {
     "auto_ets": "AutoETS",
     "stl_auto_ets": "STL and AutoETS",
 }
-_TITLES = {
+TITLES = {
     "mase": "MASE",
     "smape": "sMAPE, %",
     "mae": "MAE",
@@ -45,7 +45,7 @@ _TITLES = {
 
 def loss_curve(history: Sequence[EpochRecord]) -> Figure:
     """Training and validation loss by step, the best step marked, the learning rate beneath."""
-    figure, (losses, rates) = _figure(2, 1, (7.2, 4.6), heights=(3, 1), share_x=True)
+    figure, (losses, rates) = new_figure(2, 1, (7.2, 4.6), heights=(3, 1), share_x=True)
     steps = [record.step for record in history]
     train = np.array([record.train_loss for record in history])
     valid = np.array([record.valid_loss for record in history])
@@ -63,11 +63,11 @@ def loss_curve(history: Sequence[EpochRecord]) -> Figure:
             color=_FORECASTERS[0],
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )
-    _title(losses, "Loss")
+    entitle(losses, "Loss")
     losses.legend(frameon=False, fontsize=8, labelcolor=INK)
     rates.plot(steps, [record.lr for record in history], color=SOFT)
     rates.set_ylim(bottom=0)
-    _title(rates, "Learning rate")
+    entitle(rates, "Learning rate")
     rates.set_xlabel("step", fontsize=8, color=SOFT)
     return figure
 
@@ -83,7 +83,7 @@ def fan_chart(panel: Panel, backtest: Backtest, name: str, *, n_series: int = 6)
     )
     columns = min(2, len(rows))
     height = 2.3 * -(-len(rows) // columns)
-    figure, axes = _figure(-(-len(rows) // columns), columns, (5.2 * columns, height + 0.5))
+    figure, axes = new_figure(-(-len(rows) // columns), columns, (5.2 * columns, height + 0.5))
     bands = ((0.025, 0.975, 0.16, "95 %"), (0.1, 0.9, 0.32, "80 %"))
     for axis, row in zip(axes, rows, strict=False):
         window = int(np.flatnonzero(forecasts.answered[row])[-1])
@@ -101,13 +101,13 @@ def fan_chart(panel: Panel, backtest: Backtest, name: str, *, n_series: int = 6)
         axis.plot(after, forecasts.point[row, window], color=_FORECASTERS[0], label="forecast")
         axis.axvline(-0.5, color=SOFT, lw=0.8, ls=":")
         start = panel.timeline.format(panel.timeline.at(series.start, np.array([origin])))[0]
-        _title(axis, f"{series.unique_id[:40]}, from {_short_stamp(start)}")
+        entitle(axis, f"{series.unique_id[:40]}, from {_short_stamp(start)}")
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     for axis in axes[len(rows) :]:
         axis.set_visible(False)
     for axis in axes[len(rows) - columns : len(rows)]:
         axis.set_xlabel("steps from the first forecast", fontsize=8, color=SOFT)
-    _legend(figure, axes[0])
+    legend_below(figure, axes[0])
     return figure
 
 
@@ -115,21 +115,21 @@ def error_by_horizon(
     backtest: Backtest, forecasters: Sequence[str], *, metric: str = "mase"
 ) -> Figure:
     """A metric at each step ahead: `forecasters` as full lines, all others as broken ones."""
-    figure, (axis,) = _figure(1, 1, (7.2, 3.8))
+    figure, (axis,) = new_figure(1, 1, (7.2, 3.8))
     steps = np.arange(1, backtest.windows.horizon + 1)
     marker = "o" if len(steps) == 1 else ""
-    for name, (colour, dash) in _styles(backtest, forecasters).items():
+    for name, (colour, dash) in styles_of(backtest, forecasters).items():
         values = backtest.scores[name].by_horizon[metric]
         if np.isfinite(values).any():
             axis.plot(
-                steps, values, label=_label(backtest, name), color=colour, ls=dash, marker=marker
+                steps, values, label=label_of(backtest, name), color=colour, ls=dash, marker=marker
             )
     axis.set_ylim(bottom=0)
     axis.set_xlim(0.5, len(steps) + 0.5)
-    _title(axis, f"{_TITLES[metric]} by step ahead")
+    entitle(axis, f"{TITLES[metric]} by step ahead")
     axis.set_xlabel("steps ahead", fontsize=8, color=SOFT)
     axis.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-    _legend(figure, axis)
+    legend_below(figure, axis)
     return figure
 
 
@@ -140,8 +140,10 @@ def comparison(
     metrics: Sequence[str] = ("mase", "smape", "wql", "msis"),
 ) -> Figure:
     """A bar for each of `forecasters` and baselines, by metric; less is better in all of them."""
-    figure, axes = _figure(1, len(metrics), (2.9 * len(metrics), 0.42 * len(backtest.scores) + 1.3))
-    styles = _styles(backtest, forecasters)
+    figure, axes = new_figure(
+        1, len(metrics), (2.9 * len(metrics), 0.42 * len(backtest.scores) + 1.3)
+    )
+    styles = styles_of(backtest, forecasters)
     names = list(styles)[::-1]
     colours = [styles[name][0] for name in names]
     for axis, metric in zip(axes, metrics, strict=True):
@@ -150,8 +152,8 @@ def comparison(
         for place, value in enumerate(values):
             text = f" {value:.3g}" if np.isfinite(value) else " no value"
             axis.text(np.nan_to_num(value), place, text, va="center", fontsize=8, color=INK)
-        _title(axis, _TITLES[metric])
-        axis.set_yticks(range(len(names)), [_label(backtest, name) for name in names])
+        entitle(axis, TITLES[metric])
+        axis.set_yticks(range(len(names)), [label_of(backtest, name) for name in names])
         if axis is not axes[0]:
             axis.tick_params(labelleft=False)
         axis.grid(visible=False)
@@ -162,7 +164,7 @@ def comparison(
     return figure
 
 
-def _figure(
+def new_figure(
     rows: int,
     columns: int,
     size: tuple[float, float],
@@ -170,6 +172,7 @@ def _figure(
     heights: Sequence[float] | None = None,
     share_x: bool = False,
 ) -> tuple[Figure, list[Axes]]:
+    """A figure of rows x columns axes, size in inches."""
     figure = Figure(figsize=size, dpi=130, layout="constrained", facecolor="white")
     grid = figure.subplots(rows, columns, sharex=share_x, height_ratios=heights, squeeze=False)
     axes = [axis for row in grid for axis in row]
@@ -187,11 +190,12 @@ def _dress(axis: Axes) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _title(axis: Axes, text: str) -> None:
+def entitle(axis: Axes, text: str) -> None:
+    """The title of one of its axes."""
     axis.set_title(text, loc="left", fontsize=9.5, color=INK, fontweight="bold")
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
+def legend_below(figure: Figure, axis: Axes) -> None:
     """One legend for the whole figure, below it, where it covers nothing."""
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(
@@ -205,7 +209,7 @@ def _legend(figure: Figure, axis: Axes) -> None:
     )
 
 
-def _styles(backtest: Backtest, forecasters: Sequence[str]) -> dict[str, tuple[str, str]]:
+def styles_of(backtest: Backtest, forecasters: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Colour and line style of each name, forecasters first."""
     colours, greys, dashes = cycle(_FORECASTERS), cycle(_BASELINES), cycle(_DASHES)
     ours = {name: (next(colours), "-") for name in forecasters}
@@ -222,7 +226,7 @@ def _spread(errors: NDArray[np.float64], answered: NDArray[np.bool_], most: int)
     return [int(row) for row in ranked[np.linspace(0, ranked.size - 1, most).round().astype(int)]]
 
 
-def _label(backtest: Backtest, name: str) -> str:
+def label_of(backtest: Backtest, name: str) -> str:
     """A name as people write it, with the number of windows where it answered only some."""
     answered = backtest.scores[name].n_windows
     everyone = max(scores.n_windows for scores in backtest.scores.values())

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.bundle import read_bundle, write_bundle
 from models.context import Context
+from models.manifest import Manifest
 from models.predict import point, predict
 from models.spec import Spec
 from store.conventions import BUNDLE_FOLDER, TASK_TAG, TASK_TAG_VALUE
@@ -26,6 +28,7 @@ from training.backtest import Backtest
 from training.contexts import context
 from training.facts import data_facts, scores
 from training.fit import Fit
+from training.latency import measure_latency
 from training.logged_model import input_example, save_model
 from training.panel import Panel, Series
 from training.registry import Registry, RegistryError, open_client, quiet_mlflow
@@ -39,8 +42,17 @@ from training.tracking import (
     log_scores,
     log_settings,
     open_run,
+    source_commit,
 )
-from training.versions import Duel, Version, registered_task, version_tags, versions
+from training.versions import (
+    COST_TAG,
+    Cost,
+    Duel,
+    Version,
+    registered_task,
+    version_tags,
+    versions,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +95,10 @@ def log_fit(
             golden=context(panel, series, forecaster.spec, len(series)),
             scores=scores(backtest, name, baselines),
             seed=fit.seed,
+            memory=fit.memory,
         )
         tags = version_tags(manifest, _duels(backtest, name, baselines))
+        tags[COST_TAG] = _cost(bundle, fit, manifest).model_dump_json()
         model = _log_model(run, registry, bundle, fit, _Shown.of(panel, series, forecaster.spec))
         log_model_scores(run, model.model_id, data, backtest.scores[name].overall)
         number = _create_version(run, model, tags)
@@ -209,6 +223,18 @@ def _duels(backtest: Backtest, name: str, baselines: Sequence[str]) -> dict[str,
             n_windows=scores[name].n_windows,
         )
     return duels
+
+
+def _cost(bundle: Path, fit: Fit, manifest: Manifest) -> Cost:
+    took = measure_latency(fit.forecaster, manifest.golden.context(manifest.spec))
+    return Cost(
+        seconds=round(fit.seconds, 3),
+        bytes=sum(file.stat().st_size for file in bundle.iterdir()),
+        step_ms=float(f"{took.step_ms:.4g}"),
+        batch_ms=float(f"{took.batch_ms:.4g}"),
+        gatecast=metadata.version("gatecast"),
+        commit=source_commit(),
+    )
 
 
 def _golden_series(panel: Panel, spec: Spec) -> Series:

@@ -37,6 +37,10 @@ class RegistryError(Exception):
         self.reason = reason
 
 
+class NotThereError(RegistryError):
+    """No such task, version or alias."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """The two URIs of MLflow, and where artifacts go: None leaves that to the server."""

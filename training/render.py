@@ -88,6 +88,12 @@ def _columns(comparison: Comparison) -> Table:
     table.add_section()
     for metric in (*METRICS, *_RATIOS):
         table.add_row(metric.replace("_", " "), *_cells(comparison, metric))
+    table.add_section()
+    table.add_row("memory, steps", *(_count(row.memory) for row in rows))
+    table.add_row("bundle, bytes", *(_count(row.bytes) for row in rows))
+    table.add_row(f"a step, ms, {comparison.timed}", *(_short(row.step_ms) for row in rows))
+    table.add_row(f"64 series, ms, {comparison.timed}", *(_short(row.batch_ms) for row in rows))
+    table.add_row("fit, s", *(_short(row.fit_seconds) for row in rows))
     return table
 
 
@@ -122,6 +128,10 @@ def _cells(comparison: Comparison, metric: str) -> list[Text]:
 
 def _count(value: int | None) -> str:
     return _NONE if value is None else f"{value:,}".replace(",", " ")
+
+
+def _short(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.3g}"
 
 
 def _stamp(value: str | int | None) -> str:

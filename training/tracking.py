@@ -18,6 +18,7 @@ import psutil
 
 from models.manifest import DataFacts
 from training.backtest import Backtest
+from training.comparison.kept import KEPT, keep
 from training.fit import Fit
 from training.panel import Panel
 from training.plots import comparison, error_by_horizon, fan_chart, loss_curve
@@ -55,9 +56,7 @@ def open_run(client: MlflowClient, registry: Registry, task: str, name: str) -> 
     process that is killed leaves it RUNNING.
     """
     quiet_mlflow()
-    from mlflow.utils.git_utils import get_git_commit  # noqa: PLC0415 - mlflow is slow to import
-
-    commit = get_git_commit(str(Path(__file__).parent))
+    commit = source_commit()
     tags = {"mlflow.source.name": "gatecast fit", "mlflow.source.type": "LOCAL"}
     tags |= {"mlflow.source.git.commit": commit} if commit else {}
     experiment = _experiment(client, registry, task)
@@ -76,6 +75,14 @@ def open_run(client: MlflowClient, registry: Registry, task: str, name: str) -> 
         client.set_terminated(run.run_id, "FAILED")
         raise
     client.set_terminated(run.run_id, "FINISHED")
+
+
+def source_commit() -> str | None:
+    """The commit of our code, where it runs from a repository."""
+    from mlflow.utils.git_utils import get_git_commit  # noqa: PLC0415 - mlflow is slow to import
+
+    commit: str | None = get_git_commit(str(Path(__file__).parent))
+    return commit
 
 
 def log_settings(run: Run, fit: Fit, settings: Settings) -> None:
@@ -164,7 +171,10 @@ def log_files(
     name: str,
     baselines: Sequence[str],
 ) -> None:
-    """The charts, as PNG under `plots/`, and the scores by series and step under `backtest/`."""
+    """The charts, as PNG under `plots/`; scores by series and step, and forecasts, `backtest/`.
+
+    The forecasts are those of the version, of the baselines and of registered versions beside them.
+    """
     forecasters = [each for each in backtest.scores if each not in baselines]
     charts = {
         "loss": loss_curve(fit.history),
@@ -180,6 +190,8 @@ def log_files(
             figure.savefig(plots / f"{title}.png")
         backtest.by_series().write_csv(tables / "by_series.csv")
         backtest.by_horizon().write_csv(tables / "by_horizon.csv")
+        rivals = [each for each in forecasters if each.startswith("version ")]
+        keep(Path(scratch, KEPT), backtest, [name, *rivals, *baselines])
         run.client.log_artifacts(run.run_id, scratch)
 
 

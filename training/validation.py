@@ -72,7 +72,7 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
             truth[: ahead.size] = ahead
             newest = past.y[max(0, origin - spec.input_size) : origin]
             if scale > 0 and np.isfinite(truth).any() and np.isfinite(newest).any():
-                windows.append((_until(spec, past, origin), truth, scale))
+                windows.append((until(spec, past, origin), truth, scale))
     if not (ends >= 2).any():
         raise ValueError("no series is long enough to learn from")
     chosen = np.arange(len(windows))
@@ -87,7 +87,8 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
     )
 
 
-def _until(spec: Spec, past: Context, origin: int) -> Context:
+def until(spec: Spec, past: Context, origin: int) -> Context:
+    """What is known of a series, whole in `past`, when its step `origin` is the first ahead."""
     n_futr = len(spec.futr_exog)
     known = np.concatenate([past.exog[:, past.exog.shape[1] - n_futr :], past.futr])
     return Context(

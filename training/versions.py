@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from models.manifest import Manifest, Standing
+from models.manifest import Manifest, Memory, Standing
 from store.conventions import (
     BASELINES_TAG,
     CELL_TAG,
@@ -20,7 +20,7 @@ from store.conventions import (
     TASK_TAG_VALUE,
     task_name,
 )
-from training.registry import Registry, RegistryError, open_client
+from training.registry import NotThereError, Registry, RegistryError, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +32,12 @@ WINDOWS_TAG = "gatecast.windows"
 """On a version: JSON, `Windows`: what its scores are over."""
 DUELS_TAG = "gatecast.duels"
 """On a version: JSON, baseline name to `Duel`."""
+
+MEMORY_TAG = "gatecast.memory"
+"""On a version: JSON, `models.manifest.Memory`; not there where it was not measured."""
+
+COST_TAG = "gatecast.cost"
+"""On a version: JSON, `Cost`; versions of 0.1.0 do not have it."""
 
 _LONGEST_TAG = 5000  # characters; the column's width in MLflow's database
 _DIGITS = 6
@@ -80,6 +86,23 @@ class Duel(BaseModel):
         return self.forecaster < self.baseline
 
 
+class Cost(BaseModel):
+    """What a version took to fit and takes to run, and the code that made it.
+
+    seconds: of the fit. bytes: of its bundle. step_ms, batch_ms: as `training.latency` measures
+    them, on the machine of the fit. commit: where the code ran from a repository.
+    """
+
+    model_config = _FROZEN
+
+    seconds: float
+    bytes: int
+    step_ms: float
+    batch_ms: float
+    gatecast: str
+    commit: str | None
+
+
 Metrics = dict[str, float]
 
 
@@ -96,6 +119,8 @@ class Facts(BaseModel):
     scores: Metrics
     baselines: dict[str, Metrics]
     duels: dict[str, Duel]
+    memory: Memory | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +169,8 @@ def version_tags(manifest: Manifest, duels: Mapping[str, Duel]) -> dict[str, str
         BASELINES_TAG: _json(baselines),
         DUELS_TAG: _json({name: duel.model_dump() for name, duel in duels.items()}),
     }
+    if manifest.memory is not None:
+        tags[MEMORY_TAG] = manifest.memory.model_dump_json()
     for name, value in tags.items():
         if len(value) > _LONGEST_TAG:
             raise RegistryError(f"tag {name} has {len(value)} characters, more than {_LONGEST_TAG}")
@@ -166,6 +193,8 @@ def read_facts(tags: Mapping[str, str]) -> Facts | None:
                 name: Duel.model_validate(duel)
                 for name, duel in json.validate_json(tags[DUELS_TAG]).items()
             },
+            memory=Memory.model_validate_json(tags[MEMORY_TAG]) if MEMORY_TAG in tags else None,
+            cost=Cost.model_validate_json(tags[COST_TAG]) if COST_TAG in tags else None,
         )
     except (KeyError, ValueError, ValidationError):
         return None
@@ -185,7 +214,7 @@ def versions(registry: Registry, task: str) -> tuple[Version, ...]:
     model = registered_task(client, task)
     if model is None:
         known = ", ".join(tasks(registry)) or "none"
-        raise RegistryError(f"no task is called {task!r}; there are: {known}")
+        raise NotThereError(f"no task is called {task!r}; there are: {known}")
     by_number: dict[int, list[str]] = {}
     for alias, number in model.aliases.items():
         by_number.setdefault(int(number), []).append(alias)
@@ -200,7 +229,7 @@ def pick(found: Sequence[Version], numbers: Iterable[int]) -> tuple[Version, ...
     missing = sorted(wanted - {version.number for version in found})
     if missing:
         there = ", ".join(str(version.number) for version in found) or "none"
-        raise RegistryError(f"no version {missing[0]}; there are: {there}")
+        raise NotThereError(f"no version {missing[0]}; there are: {there}")
     return tuple(version for version in found if version.number in wanted)
 
 

@@ -39,7 +39,8 @@ class LoggedModel:
     def __init__(self, folder: Path, given: Panel) -> None:
         self.folder = folder
         self.given = given
-        self.forecaster, _ = read_bundle(folder / BUNDLE_FOLDER)
+        self.forecaster, manifest = read_bundle(folder / BUNDLE_FOLDER)
+        self.warming = manifest.warming
         self.spec = self.forecaster.spec
 
     def rows(self, *, steps: int = 60) -> pd.DataFrame:
@@ -101,6 +102,24 @@ def test_it_gives_the_numbers_of_the_service(
     assert list(answer["unique_id"]) == list(np.repeat(ids, one.spec.horizon))
     clock = timeline.at(one.given.series[0].start, np.arange(200, 206))
     assert list(answer["ds"][:6]) == timeline.format(clock)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("steps", [1, 3, 29])
+def test_a_young_series_is_widened_as_the_service_does(
+    model: Logged, transform: str, steps: int
+) -> None:
+    one = model(transform=transform, **BARE)
+    expected = predict(one.forecaster, one.contexts(steps=steps))
+    answer = one.load().predict(one.rows(steps=steps))
+    columns = [f"q{level:g}" for level in one.spec.quantiles]
+    np.testing.assert_allclose(
+        answer[columns], expected.reshape(-1, len(columns)), rtol=1e-12, atol=1e-12
+    )
+    plain = predict(one.forecaster.warm(None), one.contexts(steps=steps))
+    one.forecaster.warm(one.warming)
+    assert (expected[..., -1] > plain[..., -1]).all()
+    assert (expected[..., 0] < plain[..., 0]).all()
 
 
 def test_horizon_and_quantiles_are_parameters(model: Logged) -> None:

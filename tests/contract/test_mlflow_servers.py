@@ -14,12 +14,14 @@ from models.bundle import read_bundle
 from models.context import Context
 from models.predict import predict
 from store.conventions import BUNDLE_FOLDER, CHAMPION
+from store.database import open_database
+from store.migrate import migrate
 from tests.contract.processes import mlflow_process
 from tests.training.fits import TASK, embedded, file_of, logged, panel, spec
 from training.compare import compare, list_tasks
 from training.contexts import context
 from training.logged_model import input_example
-from training.promotion import promote_best
+from training.promotion.aliases import promote_best
 from training.registry import Registry, quiet_mlflow
 from training.versions import versions
 
@@ -58,6 +60,7 @@ def test_the_scoring_server_answers_with_the_numbers_of_the_service(tmp_path: Pa
     assert "between 1 and 6" in wrong.text
 
 
+@pytest.mark.long
 def test_a_tracking_server_that_proxies_artifacts_serves_as_registry(tmp_path: Path) -> None:
     command = [
         "server",
@@ -78,7 +81,10 @@ def test_a_tracking_server_that_proxies_artifacts_serves_as_registry(tmp_path: P
         assert [row.cell for row in comparison.rows] == ["gru", "lstm"]
         assert comparison.comparable
         assert [task.task for task in list_tasks(registry)] == [TASK]
-        done = promote_best(registry, TASK, [1, 2])
+        migrate(f"sqlite:///{tmp_path}/gatecast.db")
+        store = open_database(f"sqlite:///{tmp_path}/gatecast.db")
+        done = promote_best(registry, TASK, [1, 2], store=store, by="a test", reason="a test")
+        store.close()
         promoted = [v.number for v in versions(registry, TASK) if CHAMPION in v.aliases]
         assert promoted == ([done.champion] if done.promoted else [])
         source = versions(registry, TASK)[0].source

@@ -12,7 +12,7 @@ import numpy as np
 from models.bundle import DIGEST, MANIFEST, write_bundle
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
-from models.manifest import WEIGHTS, DataFacts, Manifest, Score, Scores, Standing
+from models.manifest import WEIGHTS, DataFacts, Manifest, Memory, Reach, Score, Scores, Standing
 from models.spec import Spec
 from models.timeline import Timeline
 
@@ -32,6 +32,15 @@ SCORES = Scores(
     horizon=6,
     forecaster=Standing(n_series=3, n_windows=6, metrics={"mase": MASE}),
     baselines={"seasonal_naive": Standing(n_series=3, n_windows=6, metrics={"mase": MASE})},
+)
+MEMORY = Memory(
+    n_series=3,
+    longest=120,
+    reaches=(
+        Reach(tolerance=1e-2, median=24, worst=40),
+        Reach(tolerance=1e-3, median=40, worst=90),
+        Reach(tolerance=1e-6, median=120, worst=None),
+    ),
 )
 
 
@@ -66,7 +75,13 @@ def context(spec: Spec, steps: int = 200, seed: int = 0) -> Context:
 def written(folder: Path, spec: Spec, seed: int = 0) -> tuple[Forecaster, Manifest]:
     forecaster = new_forecaster(spec, seed)
     manifest = write_bundle(
-        folder, forecaster, data=DATA, golden=context(spec), scores=SCORES, seed=seed
+        folder,
+        forecaster,
+        data=DATA,
+        golden=context(spec),
+        scores=SCORES,
+        seed=seed,
+        memory=MEMORY,
     )
     return forecaster, manifest
 

@@ -93,6 +93,27 @@ def _fields() -> Iterator[tuple[str, Corruption]]:
     yield "format-true", changed("format", to=True)
     yield "created", changed("created", to="yesterday")
     yield "seed", changed("seed", to=-1)
+    warming: dict[str, Any] = {
+        "full": 8,
+        "floor": 1.0,
+        "ages": [1],
+        "steps": [1],
+        "offsets": [[[-1.0, 0.0, 1.0]]],
+    }
+    for part, wrong in (
+        ("full", 25),
+        ("full", 8.0),
+        ("full", "8"),
+        ("floor", 0.0),
+        ("ages", [8]),
+        ("steps", [7]),
+        ("offsets", [[[-1.0, 1.0]]]),
+        ("offsets", [[[1.0, 0.0, -1.0]]]),
+        ("offsets", [[[-1.0, 0.0, 1e300]]]),
+        ("surprise", 1),
+    ):
+        yield f"warming-{part}-{wrong}", changed("warming", to=warming | {part: wrong})
+    yield "warming-empty", changed("warming", to={})
     yield "parameters", changed("parameters", to=1)
     yield "scores-text", changed("scores", "forecaster", "metrics", "mase", "overall", to="0.8")
     for field, value in (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 from zlib import crc32
 
@@ -16,12 +17,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models import strict_json, weights
 from models.bundle import DIGEST, MANIFEST, BundleError, read_bundle, write_bundle
 from models.context import Context
 from models.forecaster import new_forecaster
 from models.manifest import WEIGHTS, Manifest
 from models.predict import predict
-from tests.models.bundles import DATA, context, seal, spec, written
+from tests.models.bundles import DATA, MEMORY, context, reseal, seal, spec, written
 from tests.models.damage import Corruption, damage
 from tests.models.forgeries import forgeries
 
@@ -209,6 +211,17 @@ def test_the_manifest_says_what_the_forecaster_is(bundle: Path) -> None:
     assert set(manifest.libraries) == {"numpy", "pydantic", "python", "safetensors", "torch"}
     assert manifest.parameters == sum(p.numel() for p in new_forecaster(spec(), 0).parameters())
     assert len(manifest.golden.y) == 24 + 128
+
+
+def test_the_memory_comes_back_and_a_bundle_without_one_is_read(bundle: Path) -> None:
+    assert read_bundle(bundle)[1].memory == MEMORY
+    older = json.loads((bundle / MANIFEST).read_bytes())
+    del older["memory"]
+    spec_digest = sha256(strict_json.canonical(older["spec"])).hexdigest()
+    forecaster, _ = read_bundle(bundle)
+    (bundle / WEIGHTS).write_bytes(weights.pack(forecaster.state_dict(), spec_digest))
+    reseal(bundle, older)
+    assert read_bundle(bundle)[1].memory is None
 
 
 def test_a_writer_that_is_killed_leaves_whole_bundles_only(tmp_path: Path) -> None:

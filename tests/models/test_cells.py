@@ -135,3 +135,21 @@ def test_the_equations_have_one_bias_a_gate_and_torch_two(shape: dict[str, Any])
     held = sum(parameter.numel() for parameter in recurrent.parameters())
     second = BIASES[shape["cell"]] * shape["hidden"] * shape["layers"]
     assert equation_parameters(**shape) == held - second
+
+
+@settings(max_examples=40)
+@given(shapes, st.integers(1, 3), st.integers(0, 2**16))
+def test_a_step_is_the_fused_kernel_over_one_step_in_value_and_gradient(
+    shape: dict[str, Any], n: int, seed: int
+) -> None:
+    recurrent = recurrent_of(seed, **shape)
+    x = torch.randn(n, shape["inputs"], dtype=torch.float64, requires_grad=True)
+    memory = torch.randn(n, recurrent.slots, shape["hidden"], dtype=torch.float64)
+    leaves = [x, *recurrent.parameters()]
+    output, after = recurrent.step(x, memory)
+    outputs, fused = recurrent(x[:, None], memory)
+    torch.testing.assert_close((output, after), (outputs[:, 0], fused), rtol=1e-9, atol=1e-9)
+    gradients = [
+        torch.autograd.grad(each.sum(), leaves, allow_unused=True) for each in (after, fused)
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)

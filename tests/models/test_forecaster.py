@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,6 @@ from models.spec import Spec
 from models.state import State, Steps
 from models.transform import to_data
 from tests.models.histories import (
-    COUNTED,
     GAPS,
     context_of,
     futr_of,
@@ -93,6 +91,38 @@ def test_every_origin_unrolled_is_the_forecast_of_the_stream_at_that_step(
     for step in range(length):
         state = forecaster.advance(state, steps.y[:, step], steps.exog[:, step])
         assert_same(x[:, step], forecaster.forecast(state, futr), scale_of(steps))
+
+
+@torch.inference_mode()
+@settings(max_examples=40)
+@given(specs(), st.integers(1, 30), st.sampled_from(GAPS), st.sampled_from(GAPS), seeds)
+def test_a_step_is_an_advance_and_then_a_forecast(
+    spec: Spec, length: int, gaps: str, others: str, seed: int
+) -> None:
+    forecaster = loud(spec, seed)
+    contexts = [context_of(spec, length, seed, gaps), context_of(spec, length, seed + 7, others)]
+    steps, futr = steps_of(*contexts), futr_of(*contexts)
+    state = forecaster.initial_state(2, stat_of(*contexts))
+    for step in range(len(steps)):
+        y, exog = steps.y[:, step], steps.exog[:, step]
+        expected = forecaster.advance(state, y, exog)
+        state, values = forecaster.step(state, y, exog, futr)
+        torch.testing.assert_close(state.ring, expected.ring, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(state.memory, expected.memory, rtol=0, atol=0)
+        torch.testing.assert_close(
+            values, forecaster.forecast(expected, futr), rtol=1e-6, atol=1e-6, equal_nan=True
+        )
+
+
+@torch.inference_mode()
+def test_what_is_not_given_is_unknown() -> None:
+    spec = spec_of(hist_exog=("wind",), futr_exog=("price",))
+    forecaster = loud(spec, 0)
+    state, y = forecaster.initial_state(1), torch.tensor([5.0], dtype=torch.float64)
+    unknown = torch.full((1, 2), torch.nan), torch.full((1, 3, 1), torch.nan)
+    (bare, values), (told, same) = forecaster.step(state, y), forecaster.step(state, y, *unknown)
+    torch.testing.assert_close(bare.memory, told.memory, rtol=0, atol=0)
+    torch.testing.assert_close(values, same, rtol=0, atol=0)
 
 
 @torch.inference_mode()
@@ -253,30 +283,3 @@ def test_a_new_forecaster_is_its_seed_s_and_leaves_torch_s_own_alone() -> None:
     torch.testing.assert_close(dict(one.state_dict()), dict(same.state_dict()), rtol=0, atol=0)
     assert not torch.equal(one.head.state.weight, other.head.state.weight)
     assert not one.training
-
-
-def test_threads_that_share_a_forecaster_get_the_numbers_of_one() -> None:
-    spec = spec_of(cell="lstm", layers=2, timeline=COUNTED)
-    forecaster = loud(spec, 0)
-    contexts = [context_of(spec, 140 + seed, seed, "scattered") for seed in range(8)]
-
-    def alone(index: int) -> Tensor:
-        with torch.inference_mode():
-            steps = steps_of(contexts[index])
-            state = forecaster.replay(forecaster.initial_state(1), steps)
-            return forecaster.forecast(streamed(forecaster, state, steps))
-
-    expected = [alone(index) for index in range(8)]
-    found: list[Tensor | None] = [None] * 8
-
-    def work(index: int) -> None:
-        found[index] = alone(index)
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for one, other in zip(found, expected, strict=True):
-        assert one is not None
-        assert torch.equal(one, other)

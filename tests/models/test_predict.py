@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,10 +68,16 @@ def test_contexts_are_not_changed() -> None:
         np.testing.assert_array_equal(getattr(context, field), getattr(kept, field))
 
 
-def test_states_come_of_contexts_longest_first_only() -> None:
+def test_states_come_in_the_order_of_their_contexts() -> None:
     spec = spec_of()
-    with pytest.raises(ValueError, match="longest first"):
-        replayed(loud(spec, 0), [context_of(spec, 3, 0), context_of(spec, 4, 0)])
+    forecaster = loud(spec, 0)
+    contexts = [context_of(spec, length, length) for length in (3, 40, 0, 9)]
+    with torch.inference_mode():
+        together = replayed(forecaster, contexts)
+        for row, context in enumerate(contexts):
+            alone = replayed(forecaster, [context]).memory[0]
+            torch.testing.assert_close(together.memory[row], alone, rtol=1e-5, atol=1e-5)
+    assert len(replayed(forecaster, [])) == 0
 
 
 def test_threads_at_once_get_the_numbers_of_one() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from models.forecaster import new_forecaster
 from models.spec import Spec
 from models.timeline import Timeline
+from tests.models.warmings import warming_of
 from training.backtest import Backtest, backtest, contender
 from training.baselines import naive
 from training.fit import Fit
@@ -66,13 +67,13 @@ def spec(timeline: Timeline = HOURS, **changes: Any) -> Spec:
 
 
 def fit_of(shape: Spec, given: Panel, seed: int = 0) -> Fit:
-    """A fit whose forecaster is as its seed made it, and whose losses are made up."""
+    """A fit whose forecaster is as its seed made it, and whose losses and warming are made up."""
     records = tuple(
         EpochRecord(step=10 * k, train_loss=1 / k, valid_loss=1.1 / k, lr=1e-3, seconds=0.1 * k)
         for k in range(1, 6)
     )
     return Fit(
-        forecaster=new_forecaster(shape, seed),
+        forecaster=new_forecaster(shape, seed).warm(warming_of(shape)),
         history=records,
         cutoffs=np.array([len(series) for series in given.series]),
         seed=seed,

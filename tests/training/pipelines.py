@@ -33,6 +33,7 @@ def plan_of(folder: Path, *, resume: bool = False, task: str = TASK) -> Plan:
         n_windows=4,
         step_size=None,
         folder=folder,
+        store=f"sqlite:///{folder.parent}/gatecast.db",
         resume=resume,
     )
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from store.conventions import CHAMPION
+from tests.models.bundles import MEMORY
 from tests.training.fits import TASK, embedded, logged, panel
 from tests.training.told import facts_of, version_of
 from training.compare import compare, compared, list_tasks
@@ -167,3 +168,12 @@ def test_rubbish_in_a_tag_is_no_facts(registry: Registry, broken: str) -> None:
     tags = dict(open_client(registry).get_model_version(TASK, "1").tags)
     assert read_facts(tags) is not None
     assert read_facts(tags | {"gatecast.scores": broken}) is None
+
+
+def test_the_memory_to_a_thousandth_is_shown_where_it_is_known() -> None:
+    known, unknown = version_of(2, facts_of(memory=MEMORY)), version_of(1, facts_of())
+    comparison = compared(TASK, [known, unknown])
+    assert [row.memory for row in comparison.rows] == [90, None]
+    line = next(line for line in shown(to_table(comparison)).splitlines() if "memory" in line)
+    assert [cell.strip() for cell in line.split("│")[2:4]] == ["90", "–"]
+    assert [row["memory"] for row in csv.DictReader(io.StringIO(to_csv(comparison)))] == ["90", ""]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.timeline import Timeline
 from tests.training.panels import MIDNIGHT, panel_of, series_of
-from training.defaults import default_schedule, default_spec
+from training.defaults import default_schedule, default_spec, default_windows
 from training.panel import Panel
 
 
@@ -119,3 +119,18 @@ def test_no_series_at_all_have_defaults_too() -> None:
     empty = Panel(panel("h", 1).timeline, ())
     assert default_spec(empty, cell="lstm", horizon=3).input_size >= 1
     assert default_schedule(empty).batches >= 1
+
+
+@pytest.mark.parametrize(
+    ("lengths", "horizon", "windows"),
+    [
+        ([2000] * 20, 24, 8),
+        ([2000], 24, 12),  # one series says little of a window
+        ([2000] * 20, 96, 5),  # a quarter of what there is
+        ([60] * 20, 48, 1),
+    ],
+)
+def test_a_retraining_is_judged_by_windows_that_the_data_can_spare(
+    lengths: list[int], horizon: int, windows: int
+) -> None:
+    assert default_windows(panel("h", *lengths), horizon) == windows

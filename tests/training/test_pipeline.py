@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,21 @@ def test_a_series_without_a_window_is_learnt_from_whole() -> None:
     panel = panel_of(seasonal(60), seasonal(6), np.full(40, np.nan))
     np.testing.assert_array_equal(cutoffs(panel, spec_of(), 2, None), [54, 6, 40])
     np.testing.assert_array_equal(cutoffs(panel, spec_of(), 2, 10), [47, 6, 40])
+
+
+def test_the_champion_is_scored_beside_those_that_would_replace_it(
+    tmp_path: Path, done: Done
+) -> None:
+    shutil.copyfile(done.folder.parents[1] / "mlflow.db", tmp_path / "mlflow.db")
+    registry, champion = Registry.embedded(tmp_path), done.outcome.promotion.champion
+    plan = plan_of(tmp_path / "fits" / TASK)
+    again = next(c for c in plan.candidates if done.outcome.versions[c.name] == champion)
+    outcome = run(steps_panel(), replace(plan, candidates=(again,)), registry, lambda _: None)
+    scores = outcome.backtest.scores
+    assert scores[f"version {champion}"].overall == scores[again.name].overall  # the same fit
+    assert (outcome.promotion.promoted, outcome.promotion.champion) == (False, champion)
+    (verdict,) = outcome.promotion.verdicts
+    assert {each.rule for each in verdict.refusals} == {"margin", "significance"}
 
 
 def at(stage: str, candidate: str | None, batch: int | None = None) -> Callable[[Report], None]:

@@ -43,6 +43,7 @@ def test_it_fits_registers_and_loads_like_any_other(tmp_path: Path) -> None:
         n_windows=1,
         step_size=None,
         folder=tmp_path / "fits",
+        store=f"sqlite:///{tmp_path}/gatecast.db",
     )
     registry = embedded(tmp_path / "var")
     outcome = run(HERE, plan, registry, lambda _: None)

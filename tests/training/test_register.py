@@ -113,7 +113,8 @@ def test_a_run_has_charts_and_tables(registry: Registry, run: Any) -> None:
     assert plots == {
         f"plots/{name}.png" for name in ("comparison", "error_by_horizon", "forecasts", "loss")
     }
-    assert tables == {"backtest/by_horizon.csv", "backtest/by_series.csv"}
+    kept = {"by_horizon.csv", "by_series.csv", "forecasts.npz"}
+    assert tables == {f"backtest/{name}" for name in kept}
 
 
 def test_a_logged_model_is_found_by_its_score_on_the_data(

@@ -1,0 +1,1 @@
+"""Versions side by side: on the same windows, with significance, costs and live scores."""

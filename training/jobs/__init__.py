@@ -1,0 +1,1 @@
+"""Retraining: schedules, runs and the processes that do them."""

@@ -1,0 +1,1 @@
+"""Which version becomes champion: the gate, and the aliases that it guards."""

@@ -1,0 +1,204 @@
+"""How much wider young windows forecast than the network says, measured on what it never learnt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.context import Context
+from models.forecaster import Forecaster
+from models.predict import predict
+from models.spec import Spec
+from models.transform import to_network
+from models.warming import MOST, Warming
+from training.validation import until
+
+_MOST_ORIGINS = 512
+"""Histories an age: two seconds of processor time for windows of 168 hours."""
+_USUAL = 0.1
+"""The share of whole histories whose windows may be emptier, or calmer, than what is usual."""
+
+Values = NDArray[np.float64]
+
+
+def measure_warming(
+    forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64], *, seed: int
+) -> Warming | None:
+    """What brings the quantiles of young windows to their levels on the stretch behind `ends`.
+
+    ends: (n_series,) the leading steps of each of `pasts` that were learnt from; only what comes
+    later is held against forecasts. Histories that reach or end in that stretch are cut to their
+    newest 1, 2, 4, 8 … observed values, as those of young streams are, and forecast by the network
+    alone. Each quantile is moved to its level by the empirical quantile of what it was missed by
+    (conformalized quantile regression: Romano, Patterson & Candes 2019), pooled over series,
+    origins and neighbouring steps ahead: never towards the median, by no less than an inner one's
+    or an older window's, and not where it is missed no more often than from uncut histories. None
+    where nothing is to be widened, nothing can be measured, or the head is a point head.
+    """
+    spec = forecaster.spec
+    drawn = _drawn(spec, pasts, ends, seed) if spec.quantiles else []
+    histories = [_until(spec, pasts[row], origin) for row, origin in drawn]
+    windows = [history.y[-spec.input_size :] for history in histories]
+    counts = np.array([np.isfinite(window).sum() for window in windows], dtype=np.int64)
+    lengths = np.array([window.size for window in windows], dtype=np.int64)
+    whole = (lengths == spec.input_size) & (counts > 0)
+    if not whole.any():
+        return None
+    full = int(np.quantile(counts[whole], _USUAL, method="lower"))
+    ages, steps = _doubling(full)[:-1], _doubling(spec.horizon)
+    truth = _truth(spec, pasts, ends, drawn)  # (n, horizon)
+    floor = _floor(spec, [windows[row] for row in np.flatnonzero(whole)])
+    kept = forecaster.warming
+    forecaster.warm(None)
+    usual = _missed(forecaster, [histories[row] for row in np.flatnonzero(whole)], truth[whole])
+    bins = _bins(spec.horizon, steps)
+    sizes = np.zeros((len(ages), len(steps), spec.outputs))
+    for i, age in enumerate(ages):
+        rows = np.flatnonzero(counts >= age)
+        cut = [_newest(histories[row], age) for row in rows]
+        missed = _missed(forecaster, cut, truth[rows]) / _amounts(spec, cut, floor)
+        for j, ahead in enumerate(bins):
+            sizes[i, j] = _lacking(spec, missed[:, ahead], usual[:, ahead])
+    forecaster.warm(kept)
+    return _warming(spec, sizes, [*ages, full], steps, floor)
+
+
+def _warming(
+    spec: Spec, sizes: Values, ages: Sequence[int], steps: Sequence[int], floor: float
+) -> Warming | None:
+    """sizes: (ages, steps, Q), not negative, as measured; ages: with the full one at their end."""
+    sizes = np.maximum.accumulate(sizes[::-1], axis=0)[::-1].clip(0.0, MOST)
+    middle = spec.quantiles.index(0.5)
+    for outwards in (slice(middle, None), slice(middle, None, -1)):
+        sizes[..., outwards] = np.maximum.accumulate(sizes[..., outwards], axis=-1)
+    n = int(sizes.any(axis=(1, 2)).sum())  # they fall with age: those that are not zero lead
+    if not n:
+        return None
+    offsets = sizes[:n] * _signs(spec) + 0.0  # no negative zero
+    return Warming(
+        full=ages[n],
+        floor=floor,
+        ages=tuple(ages[:n]),
+        steps=tuple(steps),
+        offsets=tuple(tuple(tuple(map(_short, step)) for step in age) for age in offsets),
+    )
+
+
+def _lacking(spec: Spec, missed: Values, usual: Values) -> Values:
+    """(Q,): how far each quantile is to go outwards, where it is missed more often than usual.
+
+    missed, usual: (n, k, Q), of cut and of uncut histories, NaN where there is no truth.
+    """
+    signs = _signs(spec)
+    here, there = (
+        signs * each[np.isfinite(each).all(axis=-1)] for each in (missed, usual)
+    )  # (m, Q)
+    sizes = np.zeros(spec.outputs)
+    if not (len(here) and len(there)):
+        return sizes
+    ordered = np.sort(here, axis=0)
+    for q, level in enumerate(spec.quantiles):
+        outside = min(level, 1 - level)
+        if level != 0.5 and (here[:, q] > 0).mean() > max(outside, (there[:, q] > 0).mean()):
+            rank = min(len(here), math.ceil((1 - outside) * (len(here) + 1)))
+            sizes[q] = max(0.0, ordered[rank - 1, q])
+    return sizes
+
+
+def _missed(forecaster: Forecaster, histories: Sequence[Context], truth: Values) -> Values:
+    """(n, horizon, Q): truth less quantile in network units, NaN where there is no truth."""
+    known, said = (
+        to_network(torch.from_numpy(each), forecaster.spec).numpy()
+        for each in (truth.copy(), predict(forecaster, histories))
+    )
+    missed: Values = known[..., None] - said
+    return missed
+
+
+def _amounts(spec: Spec, histories: Sequence[Context], floor: float) -> Values:
+    """(n, 1, 1): the reference amount of each history's window, as `models.widening` takes it."""
+    if spec.transform == "log":
+        return np.ones((len(histories), 1, 1))
+    levels = [abs(np.nanmean(history.y[-spec.input_size :])) for history in histories]
+    return np.maximum(levels, floor).reshape(-1, 1, 1)
+
+
+def _floor(spec: Spec, windows: Sequence[Values]) -> float:
+    """The spread of a calm window, in data units; 1 under the logarithm."""
+    spreads = np.array([np.nanstd(window) for window in windows])
+    moving = spreads[spreads > 0]
+    if spec.transform == "log" or not moving.size:
+        return 1.0
+    return _short(np.quantile(moving, _USUAL, method="lower"))
+
+
+def _drawn(
+    spec: Spec, pasts: Sequence[Context], ends: NDArray[np.int64], seed: int
+) -> list[tuple[int, int]]:
+    """Series and origins, all or a sample, whose forecasts reach steps that were not learnt from.
+
+    Origins begin a horizon before those steps: so each step ahead is seen at all times of the day.
+    """
+    lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
+    first = np.maximum(1, ends - spec.horizon + 1)  # (n_series,)
+    total = np.cumsum(np.maximum(0, lengths - first))
+    n = int(total[-1]) if total.size else 0
+    places = np.arange(n)
+    if n > _MOST_ORIGINS:
+        random = np.random.default_rng(seed)
+        places = np.sort(random.choice(n, _MOST_ORIGINS, replace=False, shuffle=False))
+    rows = np.searchsorted(total, places, side="right")
+    origins = lengths[rows] - (total[rows] - places)
+    return list(zip(rows.tolist(), origins.tolist(), strict=True))
+
+
+def _truth(
+    spec: Spec,
+    pasts: Sequence[Context],
+    ends: NDArray[np.int64],
+    drawn: Sequence[tuple[int, int]],
+) -> Values:
+    """(n, horizon), data units, NaN where learnt from, unobserved or beyond the series."""
+    truth = np.full((len(drawn), spec.horizon), np.nan)
+    for place, (row, origin) in enumerate(drawn):
+        begin = max(origin, int(ends[row]))
+        known = pasts[row].y[begin : origin + spec.horizon]
+        truth[place, begin - origin :][: known.size] = known
+    return truth
+
+
+def _until(spec: Spec, past: Context, origin: int) -> Context:
+    """What is known at an origin, of what was before it two windows at most."""
+    known, newest = until(spec, past, origin), slice(-2 * spec.input_size, None)
+    return Context(known.y[newest], known.exog[newest], known.futr, known.stat)
+
+
+def _newest(past: Context, age: int) -> Context:
+    """`past` from its newest `age` observed values on."""
+    begin = int(np.flatnonzero(np.isfinite(past.y))[-age])
+    return Context(past.y[begin:], past.exog[begin:], past.futr, past.stat)
+
+
+def _signs(spec: Spec) -> Values:
+    """(Q,): which way each quantile moves outwards; 0 for the median."""
+    return np.sign(np.array(spec.quantiles) - 0.5)
+
+
+def _doubling(last: int) -> list[int]:
+    """1, 2, 4, 8 … and `last`."""
+    return [*(2**k for k in range(last.bit_length()) if 2**k < last), last]
+
+
+def _bins(horizon: int, steps: Sequence[int]) -> list[slice]:
+    """The steps ahead, counted from 0, that are nearest each of `steps`, in their logarithm."""
+    edges = [0, *(math.isqrt(a * b) for a, b in pairwise(steps)), horizon]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
