@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow faults check format bench coverage lock clean
+.PHONY: help demo serve up stack stack-down test test-slow test-long faults check format bench coverage lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,14 +15,26 @@ demo: .venv/installed ## fit, compare, register and serve forecasters of a real 
 serve: .venv/installed ## serve the registry's champions on 127.0.0.1:8000
 	$(BIN)/gatecast serve $(ARGS)
 
+up: .venv/installed ## the service, the scheduler and MLflow's pages together, until Ctrl-C
+	$(BIN)/gatecast up $(ARGS)
+
+stack: .venv/installed ## what docker-compose.yml says, as processes here; logs in var/stack
+	$(BIN)/python -m processes.stack up $(ARGS)
+
+stack-down: .venv/installed ## stop what `make stack` started
+	$(BIN)/python -m processes.stack down $(ARGS)
+
 test: .venv/installed ## the tests that every change must pass, in a few minutes
-	$(PYTEST) -n 2 -m "not slow" $(ARGS)
+	$(PYTEST) -n 3 -m "not slow" $(ARGS)
 
 test-slow: .venv/installed ## the longer ones: kills, new environments, real MLflow servers
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -n 3 --dist loadfile -m "slow and not long" $(ARGS)
 
-faults: .venv/installed ## only those that kill processes
-	$(PYTEST) -m slow tests/faults $(ARGS)
+test-long: .venv/installed ## those of the longer ones that CI has no time for
+	$(PYTEST) -m long $(ARGS)
+
+faults: .venv/installed ## kills, lost databases and full disks; ten times the kills of test-slow
+	GATECAST_TEST_KILLS=200 $(PYTEST) -m slow tests/faults $(ARGS)
 
 check: .venv/installed ## style and types
 	$(BIN)/ruff check .

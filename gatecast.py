@@ -19,9 +19,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+import processes.cli
 import service.cli
 import training.cli
 import training.exits
+import training.jobs.cli
 from store.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ app = typer.Typer(
     help="Self-hosted sequence forecasting: fit, compare, serve.",
 )
 app.add_typer(training.cli.app)
+app.add_typer(training.jobs.cli.app)
 app.add_typer(service.cli.app)
+app.add_typer(processes.cli.app)
 
 _STARTUP_SECONDS = 60.0
 _LEVELS = (80, 95)
@@ -61,13 +65,25 @@ def main() -> None:
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End instead of serving on.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the service.")] = 8000,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Show drift, retraining and promotion instead.")
+    ] = False,
+    mlflow_port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="Port of MLflow's pages, with --loop.")
+    ] = 5000,
 ) -> None:
     """Fit, compare, register and serve forecasters of the weekly CO2 record of Mauna Loa.
 
-    Everything is kept under GATECAST_VAR (./var); a second run reuses what is there.
+    Everything is kept under GATECAST_VAR (./var); a second run reuses what is there. With --loop
+    it is sales whose habits change: drift is raised, and the task retrained, promoted and swapped,
+    all in var/loop, which is made anew each time.
     """
-    if _taken(port):  # before minutes of fitting
-        raise typer.BadParameter(f"port {port} is taken; choose another with --port")
+    for name, each in (("--port", port), *((("--mlflow-port", mlflow_port),) if loop else ())):
+        if _taken(each):  # before minutes of fitting
+            raise typer.BadParameter(f"port {each} is taken; choose another with {name}")
+    if loop:
+        _loop(once, port, mlflow_port)
+        return
     from training import co2  # noqa: PLC0415
 
     console = Console()
@@ -77,6 +93,7 @@ def demo(
         _fitted(console, settings, panel)
     with _served(console, settings, port) as url:
         _forecast(console, settings, panel, url)
+        _stream(console, panel, url)
         console.print(
             f"\nThe same again:  [bold]curl -s {url}/v1/forecast"
             f" -H 'content-type: application/json' -d @{_shown(_request_file(settings))}[/bold]\n"
@@ -88,6 +105,35 @@ def demo(
         if not once:
             console.print(f"\nServing on {url} until Ctrl-C.", highlight=False)
             _wait()
+
+
+def _loop(once: bool, port: int, mlflow_port: int) -> None:
+    """The loop, until Ctrl-C where it is not to end at once."""
+    from processes.loop.client import LoopError  # noqa: PLC0415
+    from processes.loop.demo import played  # noqa: PLC0415
+    from processes.loop.story import TASK, Plan  # noqa: PLC0415
+
+    console, var = Console(), Settings().var / "loop"
+    try:
+        with (
+            training.exits.faults("Stopped. The same command begins anew."),
+            training.exits.terminable(),
+            played(console, var, Plan(), port=port, mlflow_port=mlflow_port) as url,
+        ):
+            console.print(
+                f"Live scores:   curl -s {url}/v1/models/{TASK}/scores\n"
+                f"Its run:       curl -s {url}/v1/runs/1\n"
+                f"The versions:  curl -s '{url}/v1/models/{TASK}/compare?versions=1,2'\n"
+                f"MLflow:        http://127.0.0.1:{mlflow_port}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            if not once:
+                console.print(f"\nServing on {url} until Ctrl-C.", highlight=False)
+                _wait()
+    except LoopError as error:
+        console.print(f"The loop stands still: {error}", style="red", highlight=False)
+        raise typer.Exit(1) from None
 
 
 def _fitted(console: Console, settings: Settings, panel: Panel) -> None:
@@ -198,6 +244,25 @@ def _forecast(console: Console, settings: Settings, panel: Panel, url: str) -> N
     chart = settings.var / "co2-forecast.png"
     co2.chart(panel, origin, ahead, _LEVELS).savefig(chart)
     console.print(f"Chart: {_shown(chart)}", highlight=False, soft_wrap=True)
+
+
+def _stream(console: Console, panel: Panel, url: str) -> None:
+    """The last year again, week by week through a stream; ends the demonstration if it differs."""
+    from training import co2  # noqa: PLC0415
+
+    with console.status("Streaming the last 52 weeks, one by one"):
+        replay = co2.replayed(panel, url, _LEVELS[0])
+    console.print(
+        f"\nThe same weeks one by one through a stream: each was forecast a week ahead with"
+        f" MAE {replay.mae:.3f} ppm, {replay.inside:.0%} of them inside the 80 % interval,"
+        f" {replay.milliseconds:.1f} ms an observation.\n"
+        f"Last streamed forecast against the batch one: {replay.difference:.1e} apart at most.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if replay.difference > co2.SAME:
+        console.print("The stream and the batch differ: this must not be.", style="red")
+        raise typer.Exit(1)
 
 
 def _request_file(settings: Settings) -> Path:

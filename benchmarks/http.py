@@ -30,7 +30,7 @@ from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
 from models.predict import predict
 from models.spec import Cell, Spec
-from models.timeline import Timeline
+from models.timeline import CalendarFeature, Timeline
 from store.conventions import BUNDLE_FOLDER, CHAMPION
 from training.backtest import backtest, contender
 from training.baselines import naive
@@ -53,7 +53,7 @@ def main() -> None:
     for cell in cells:
         with tempfile.TemporaryDirectory() as scratch:
             print(f"{cell}, 2 x 96")
-            model = _register(Path(scratch), cell)
+            model = register(Path(scratch), reference(cell, Timeline(kind="integer", freq="h")))
             with servers.gatecast(Path(scratch)) as service:
                 _warm(service)
                 (Path(scratch) / "mlflow").mkdir()
@@ -169,10 +169,9 @@ def _context(y: Values) -> Context:
     )
 
 
-def _register(var: Path, cell: Cell) -> Path:
-    """Make the champion of task `bench` in the embedded registry; where its model lies."""
-    timeline = Timeline(kind="integer", freq="h")
-    spec = Spec(
+def reference(cell: Cell, timeline: Timeline, calendar: tuple[CalendarFeature, ...] = ()) -> Spec:
+    """What is measured: the defaults for hourly series, 48 steps ahead."""
+    return Spec(
         cell=cell,
         timeline=timeline,
         horizon=48,
@@ -182,13 +181,20 @@ def _register(var: Path, cell: Cell) -> Path:
         layers=2,
         season=(24, 168),
         transform="log",
+        calendar=calendar,
     )
+
+
+def register(var: Path, spec: Spec) -> Path:
+    """Make an untrained champion of task `bench` in the embedded registry; where its model lies."""
+    timeline = spec.timeline
     none = np.zeros((_HISTORY, 0))
-    series = Series("H0", 0, _series(_HISTORY, 1)[0], none, none, np.zeros(0))
+    start = np.datetime64("2026-01-01", "us") if timeline.kind == "time" else 0
+    series = Series("H0", start, _series(_HISTORY, 1)[0], none, none, np.zeros(0))
     panel = Panel(timeline, (series,))
     forecaster = new_forecaster(spec, seed=0)
     fit = Fit(forecaster, (), np.array([_HISTORY]), 0, 0.0, 0.0, 0)
-    scored = backtest(panel, spec, {cell: contender(forecaster)}, [naive()])
+    scored = backtest(panel, spec, {spec.cell: contender(forecaster)}, [naive()])
     registry = Registry.embedded(var)
     version = log_fit(
         registry,
@@ -196,7 +202,7 @@ def _register(var: Path, cell: Cell) -> Path:
         fit,
         scored,
         panel,
-        name=cell,
+        name=spec.cell,
         baselines=("seasonal_naive",),
         source="made up",
         settings={},

@@ -39,10 +39,18 @@ class Server:
 
 
 @contextmanager
-def gatecast(var: Path) -> Iterator[Server]:
-    """`gatecast serve` with default settings."""
-    environment = {"GATECAST_VAR": str(var), "GATECAST_LOG_LEVEL": "warning"}
+def gatecast(var: Path, **settings: str) -> Iterator[Server]:
+    """`gatecast serve` with default settings, but for those given."""
+    environment = {"GATECAST_VAR": str(var), "GATECAST_LOG_LEVEL": "warning"} | settings
     with _started(["-m", "gatecast", "serve"], var, environment, "/readyz") as server:
+        yield server
+
+
+@contextmanager
+def bare(answer: Path, place: Path) -> Iterator[Server]:
+    """A FastAPI application that answers what is in a file (`benchmarks.bare`)."""
+    command = ["-m", "benchmarks.bare", str(answer)]
+    with _started(command, place, {}, "/readyz") as server:
         yield server
 
 

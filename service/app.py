@@ -10,15 +10,23 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from service import catalog, forecasts, health
+from service import catalog, forecasts, health, metrics
+from service.door import Door
 from service.edge import Edge
 from service.forecast_answer import ForecastAnswer
 from service.forecast_request import ForecastRequest
+from service.live import routes as live
 from service.openapi import document
+from service.operations import requests
+from service.operations import routes as operations
 from service.parts import running
 from service.problems import ProblemError, fault_of, invalid, problem, response
+from service.streams import bulk, events, routes, socket
+from service.streams.bulk_schema import StreamObservation, StreamObservations, StreamResults
 from store.settings import Settings
 
 _DESCRIPTION = """
@@ -30,13 +38,27 @@ numbers where a model counts steps.
 """
 
 
+_BODIES: list[type[BaseModel]] = [
+    ForecastRequest,
+    ForecastAnswer,
+    StreamObservation,
+    StreamObservations,
+    StreamResults,
+    requests.Promotion,
+    requests.Rollback,
+    requests.Retraining,
+    requests.NewSchedule,
+]
+"""What routes read and write by hand, which FastAPI does not know of."""
+
+
 class Application(FastAPI):
     """FastAPI whose OpenAPI document knows the bodies that our routes read themselves."""
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
         if self.openapi_schema is None:
-            self.openapi_schema = document(self, [ForecastRequest, ForecastAnswer])
+            self.openapi_schema = document(self, _BODIES)
         return self.openapi_schema
 
 
@@ -59,15 +81,24 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat whatever host the client named
     )
+    # Observations come by the thousand a second: Starlette's own route costs them half of what the
+    # documented one below does, which is never reached for them.
+    app.router.routes.insert(0, Route(routes.OBSERVATIONS, routes.observe, methods=["POST"]))
     app.include_router(forecasts.router)
     app.include_router(catalog.router)
+    app.include_router(live.router)
+    app.include_router(routes.router)
+    app.include_router(events.router)
+    app.include_router(socket.router)
+    app.include_router(bulk.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
+    app.include_router(operations.router)
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_status)
     app.add_exception_handler(RequestValidationError, _on_parameters)
-    app.add_middleware(
-        Edge, max_requests=settings.max_requests, trusted_hosts=settings.trusted_hosts
-    )
+    app.state.door = Door(settings.max_requests)
+    app.add_middleware(Edge, door=app.state.door, trusted_hosts=settings.trusted_hosts)
     return app
 
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
+import torch
 
 from models.bundle import BundleError, read_bundle
 from service.registry import Registry, RegistryDownError
@@ -48,7 +49,7 @@ class Bundles:
         self._registry = registry
         self._max_bytes = max_bytes
         self._kept = kept
-        self._reader = ThreadPoolExecutor(1, "bundles")
+        self._reader = ThreadPoolExecutor(1, "bundles", _one_torch_thread)
 
     async def load(self, task: str, version: str, source: str | None) -> Loaded:
         """A version, read and verified; `source` None takes whatever the disk has.
@@ -161,6 +162,11 @@ class Bundles:
 
     def _place(self, task: str, version: str) -> Path:
         return self._folder / task_name(task) / version_name(version)
+
+
+def _one_torch_thread() -> None:
+    """The golden forecast must not take every processor from what is in service."""
+    torch.set_num_threads(1)
 
 
 def _names(folder: Path, check: Callable[[str], str], *, having: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.manifest import Manifest, Standing
 from service.health import State, state
+from service.live.routes import DriftTest, drift_of, drift_test
 from service.openapi import problems
 from service.parts import PartsOf
 from service.problems import problem, unknown
 from service.registry import RegistryDownError, RegistryError, VersionFacts
 from service.slots import Loaded, Slot
 from store.conventions import BASELINES_TAG, CELL_TAG, DIGEST_TAG, PARAMETERS_TAG, SCORES_TAG
+from store.drift import Drift
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -68,6 +71,9 @@ class Model(BaseModel):
     """Alias to version, as the registry said last."""
     last_error: str | None
     """Why the version that the registry names champion is not the one that serves."""
+    drift: list[DriftTest] | None
+    """Whether the champion's forecasts have become worse, a test a lead; null while the store does
+    not answer."""
 
 
 class Models(BaseModel):
@@ -103,13 +109,14 @@ class Versions(BaseModel):
 @router.get("", summary="Models")
 async def list_models(parts: PartsOf) -> Models:
     """Every task that is served here."""
-    return Models(models=[_model(slot) for slot in parts.slots])
+    tests = await drift_of(parts)
+    return Models(models=[_model(slot, tests) for slot in parts.slots])
 
 
 @router.get("/{model}", summary="One model", responses=problems(404))
 async def get_model(model: ModelName, parts: PartsOf) -> Model:
-    """A task, its champion, and why a newer champion does not serve."""
-    return _model(parts.library.slot(model))
+    """A task, its champion, whether it drifts, and why a newer champion does not serve."""
+    return _model(parts.library.slot(model), await drift_of(parts, model))
 
 
 @router.get("/{model}/versions", summary="Versions of a model", responses=problems(404, 503))
@@ -127,13 +134,17 @@ async def list_versions(model: ModelName, parts: PartsOf) -> Versions:
     return Versions(model=model, versions=[_version(facts, serving) for facts in versions])
 
 
-def _model(slot: Slot) -> Model:
+def _model(slot: Slot, tests: Sequence[Drift] | None) -> Model:
+    serving = None if slot.champion is None else (slot.task, slot.champion.version)
     return Model(
         name=slot.task,
         state=state(slot),
         champion=None if slot.champion is None else _served(slot.champion),
         aliases=dict(slot.aliases),
         last_error=slot.last_error,
+        drift=None
+        if tests is None
+        else [drift_test(each) for each in tests if (each.task, each.version) == serving],
     )
 
 

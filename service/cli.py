@@ -1,4 +1,4 @@
-"""`gatecast serve` and `gatecast settings`."""
+"""`gatecast serve` and `gatecast settings`, beside `gatecast stream`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+import service.follow.cli
 from store.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(service.follow.cli.app)
 
 
 @app.command(

@@ -6,6 +6,7 @@ and an answer even where a route fails.
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import time
@@ -15,7 +16,9 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.door import Door
 from service.problems import ProblemError, busy, problem, response
+from service.streams import refusals
 
 _ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _HEADERS = [
@@ -23,6 +26,9 @@ _HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
 ]
+_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+_CLOSE = (b"connection", b"close")
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _ALWAYS = ("/livez", "/readyz")
 """Answered even at the limit: an orchestrator that gets no answer ends a service that is busy."""
 
@@ -32,32 +38,39 @@ log = structlog.get_logger()
 class Edge:
     """ASGI middleware, to be added last."""
 
-    def __init__(self, app: ASGIApp, *, max_requests: int, trusted_hosts: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, *, door: Door, trusted_hosts: Sequence[str]) -> None:
         self._app = app
-        self._max_requests = max_requests
+        self._ids = itertools.count(secrets.randbits(63))
+        self._door = door
         self._trusted_hosts = tuple(host.lower() for host in trusted_hosts)
-        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
+        """Serve one request, or one socket until it is closed."""
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = _request_id(scope, next(self._ids))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
+        door, counted = self._door, 1
 
         async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            nonlocal status, counted
+            if message["type"] in _STARTS:
+                status = message.get("status", 101)
+                headers = [*message.get("headers", ())]
+                if status == 101 or _EVENTS in headers:  # it goes on for as long as it likes
+                    door.inside -= counted
+                    counted = 0
                 added = [*_HEADERS, (b"x-request-id", request_id.encode())]
-                message["headers"] = [*message.get("headers", ()), *added]
+                if door.closing and message["type"] == "http.response.start":
+                    added.append(_CLOSE)
+                message["headers"] = [*headers, *added]
             await send(message)
 
-        self._requests += 1
+        door.inside += 1
         try:
             self._check(scope)
             await self._app(scope, receive, answer)
@@ -72,21 +85,23 @@ class Edge:
             failure = problem(500, "internal-error", headers={"connection": "close"})
             await response(failure)(scope, receive, answer)
         finally:
-            self._requests -= 1
+            door.inside -= counted
             milliseconds = round(1000 * (time.perf_counter() - began), 2)
             note = log.debug if scope["path"] in _ALWAYS and status == 200 else log.info
             note(
                 "request",
-                method=scope["method"],
+                method=scope.get("method", "WEBSOCKET"),
                 path=scope["path"][:200],
                 status=status,
                 ms=milliseconds,
             )
 
     def _check(self, scope: Scope) -> None:
+        if self._door.closing and scope["path"] != "/livez":
+            raise refusals.stopping()
         if scope["path"] in _ALWAYS:
             return
-        if self._requests > self._max_requests:
+        if self._door.inside > self._door.most:
             raise busy("too many requests at once")
         if self._trusted_hosts and not self._trusted(scope):
             raise problem(400, "unknown-host", "this service does not go by that name")
@@ -103,10 +118,10 @@ class Edge:
         )
 
 
-def _request_id(scope: Scope) -> str:
-    """The client's own, if it is harmless, or a new one."""
+def _request_id(scope: Scope, own: int) -> str:
+    """The client's own, if it is harmless, or ours."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _ID.match(value):
             given: str = value.decode("ascii")
             return given
-    return secrets.token_hex(8)
+    return f"{own:016x}"

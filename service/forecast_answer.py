@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -65,11 +66,13 @@ class Columns:
     """Whether they stand in `quantiles`, or beside `mean` as interval bounds."""
 
 
-def columns(request: ForecastRequest, spec: Spec) -> Columns:
+def columns(
+    spec: Spec, *, level: Sequence[float] | None, quantiles: Sequence[float] | None
+) -> Columns:
     """The quantiles that a request asks for; raises 422 for those outside the trained range."""
-    field, wanted = "quantiles", request.quantiles
-    if request.level is not None:
-        field, wanted = "level", list(quantiles_of(request.level))
+    field, wanted = "quantiles", quantiles
+    if level is not None:
+        field, wanted = "level", quantiles_of(level)
     if wanted is None:
         return Columns(spec.quantiles, tuple(map(_quantile_name, spec.quantiles)), nested=True)
     asked = tuple(sorted(set(wanted)))
@@ -77,7 +80,7 @@ def columns(request: ForecastRequest, spec: Spec) -> Columns:
         at_levels(spec.quantiles, np.zeros(max(len(spec.quantiles), 1)), asked)
     except ValueError as error:
         raise invalid([Fault(field=field, reason=_range(spec, str(error), field))]) from None
-    if request.level is None:
+    if level is None:
         return Columns(asked, tuple(map(_quantile_name, asked)), nested=True)
     return Columns(asked, tuple(map(_bound_name, asked)), nested=False)
 
@@ -99,7 +102,7 @@ def write(
     _check_finite(request, values)
     mean = np.ascontiguousarray(point(spec, values))  # (n, h)
     # (n, Q, h), so that each quantile's row is contiguous and orjson writes it as it lies
-    rows = np.ascontiguousarray(_at(spec, values, asked).transpose(0, 2, 1))
+    rows = np.ascontiguousarray(at_columns(spec, values, asked).transpose(0, 2, 1))
     forecasts: list[dict[str, Any]] = []
     for i, series in enumerate(request.series):
         named = dict(zip(asked.names, rows[i], strict=True))
@@ -113,7 +116,8 @@ def write(
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _at(spec: Spec, values: NDArray[np.float64], asked: Columns) -> NDArray[np.float64]:
+def at_columns(spec: Spec, values: NDArray[np.float64], asked: Columns) -> NDArray[np.float64]:
+    """The forecast (..., outputs) at the quantiles asked for (..., len(asked.quantiles))."""
     if asked.quantiles == spec.quantiles:
         return values if spec.quantiles else values[..., :0]
     return at_levels(spec.quantiles, values, asked.quantiles)

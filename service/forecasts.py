@@ -79,7 +79,7 @@ async def _answer(request: Request, parts: Parts, asked: ForecastRequest, size: 
     settings, desk = parts.settings, parts.desk
     loaded = await parts.library.find(asked.model, version=asked.version, alias=asked.alias)
     spec = loaded.spec
-    wanted = columns(asked, spec)
+    wanted = columns(spec, level=asked.level, quantiles=asked.quantiles)
     numbers = len(asked.series) * horizon(asked, spec) * (len(wanted.names) + 1)
     check_size(numbers, settings.max_forecast_numbers)
     bounds = Bounds(settings.max_points, settings.max_total_points)

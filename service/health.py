@@ -27,9 +27,13 @@ class Alive(BaseModel):
 class TaskState(BaseModel):
     """A task: the version that answers, and why a newer one does not."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     state: State
     version: str | None
     last_error: str | None
+    from_disk: bool
+    """Whether it is what served last, which no registry has confirmed since the service began."""
 
 
 class Readiness(BaseModel):
@@ -40,7 +44,7 @@ class Readiness(BaseModel):
     ready: bool
     reason: str | None
     registry: str
-    """`ok`, `not asked yet`, or why the last look at it failed. What is loaded serves on."""
+    """`ok`, `not answered yet`, or why the last look at it failed. What is loaded serves on."""
     tasks: dict[str, TaskState]
 
 
@@ -110,12 +114,13 @@ def _readiness(parts: Parts) -> Readiness:
     return Readiness(
         ready=reason is None,
         reason=reason,
-        registry=watch.registry_error or ("ok" if watch.looked else "not asked yet"),
+        registry=watch.registry_error or ("ok" if watch.answered else "not answered yet"),
         tasks={
             slot.task: TaskState(
                 state=state(slot),
                 version=slot.champion and slot.champion.version,
                 last_error=slot.last_error,
+                from_disk=slot.from_disk,
             )
             for slot in slots
         },

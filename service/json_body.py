@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
-from service.problems import Fault, ProblemError, invalid, problem
+from pydantic import BaseModel, ValidationError
+
+from service.problems import Fault, ProblemError, fault_of, invalid, problem
 
 MAX_CONTAINERS = 100_000
 """Arrays and objects a body may hold: three bytes of text become a hundred of memory."""
 MAX_KEYS = 1_000
 """Keys that one object may hold."""
+
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class _RefusedError(Exception):
@@ -41,6 +46,15 @@ def read_json(body: bytes) -> Any:
         raise _malformed("JSON nested too deeply") from None
     except ValueError:  # Python's bound on the digits of a whole number
         raise _malformed("a whole number with too many digits") from None
+
+
+def validated(model: type[T], value: object) -> T:
+    """What was read, as a model has it. Raises 422, each fault with its field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [fault_of(each, {}) for each in error.errors(include_url=False)]
+        raise invalid(list(dict.fromkeys(faults))) from None
 
 
 def _malformed(detail: str) -> ProblemError:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from models.bundle import BundleError
 from service.bundles import Bundles, DiskError
-from service.problems import busy, problem, unknown
+from service.problems import ProblemError, busy, problem, unknown
 from service.registry import (
     Registry,
     RegistryDownError,
@@ -52,14 +52,15 @@ class Library:
                 raise unknown("version", "alias", "the model has no version with this alias")
         if version is None or (slot.champion is not None and version == slot.champion.version):
             if slot.champion is None:
-                reason = slot.last_error or "the model is being loaded"
-                raise problem(503, "model-unavailable", reason, headers={"retry-after": "5"})
+                raise unavailable(slot)
             return slot.champion
         return await self._named((task, version))
 
     def slot(self, task: str) -> Slot:
-        """The slot of a task; raises 404 if there is none."""
+        """The slot of a task; raises 404 if there is none, 503 before that can be known."""
         slot = self._slots.get(task)
+        if slot is None and not self._slots.complete:  # who comes again after a restart is early
+            raise unavailable(Slot(task))
         if slot is None:
             raise unknown("model", "model", "no such model is served here")
         return slot
@@ -119,3 +120,9 @@ class Library:
         while len(self._versions) > self._kept:
             self._versions.popitem(last=False)
         return loaded
+
+
+def unavailable(slot: Slot) -> ProblemError:
+    """503 for a task whose champion is not loaded."""
+    reason = slot.last_error or "the model is being loaded"
+    return problem(503, "model-unavailable", reason, headers={"retry-after": "5"})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -20,10 +21,11 @@ def configure(level: str) -> None:
     """Log events of `level` and worse. For the process that serves; importing changes nothing."""
     least = logging.getLevelNamesMapping()[level.upper()]
     render = structlog.processors.JSONRenderer(serializer=_line)
+    stream = cast("BinaryIO", _Expendable(sys.stderr.buffer))
     structlog.configure(
         processors=[*_SHARED, structlog.processors.dict_tracebacks, render],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -38,6 +40,24 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(least, logging.INFO), force=True)
+
+
+class _Expendable:
+    """A stream that may be lost: work goes on where the log's disk is full or its reader is gone.
+
+    What could not be flushed waits, up to the stream's buffer, and the lines after it are dropped.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def _line(event: Any, **_: Any) -> bytes:

@@ -17,12 +17,15 @@ from service.problems import MEDIA_TYPE, Problem
 _PLACE = "#/components/schemas/{model}"
 _SEEN: Mapping[int, str] = {
     400: "The body is no JSON",
+    401: "Not an operator: the token is missing or another",
     404: "No such model or version",
     408: "The body arrived too slowly",
-    409: "The version is there, but cannot serve",
+    409: "The version cannot serve, or the observation contradicts the stream's log",
+    410: "The stream was closed or has expired",
     413: "More than a request may hold",
     415: "The body is not plain JSON",
     422: "The request is not what the model reads; every fault is located",
+    429: "Too many requests wait for this stream",
     503: "Not now: `Retry-After` says when to ask again",
 }
 

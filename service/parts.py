@@ -16,9 +16,22 @@ from service.body import BodyBudget
 from service.bundles import Bundles
 from service.desk import Desk
 from service.library import Library
+from service.live.recorder import Recorder
+from service.live.scorer import Scorer
+from service.live.shadow import Shadow
+from service.live.tally import Tally
+from service.operations.commands import Commands
 from service.registry import Registry
 from service.slots import Slots
+from service.streams.ahead import Ahead
+from service.streams.answers import Writer
+from service.streams.engine import Engine
+from service.streams.feeds import Feeds
+from service.streams.following import Following
+from service.streams.keeper import Keeper
+from service.streams.opening import Streams
 from service.watch import Watch
+from store.migrate import opened
 from store.settings import Settings
 
 _BODIES_AT_ONCE = 8  # of the largest size that one may have
@@ -36,6 +49,15 @@ class Parts:
     batcher: Batcher
     desk: Desk
     budget: BodyBudget
+    keeper: Keeper
+    engine: Engine
+    streams: Streams
+    feeds: Feeds
+    writer: Writer
+    tally: Tally
+    recorder: Recorder
+    shadow: Shadow
+    commands: Commands
 
 
 @contextlib.asynccontextmanager
@@ -63,11 +85,55 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(bundles.close)
         library = Library(slots, bundles, registry, kept=settings.kept_versions)
         stack.push_async_callback(library.close)
-        watch = Watch(settings, registry, bundles, slots)
+        budget = BodyBudget(_BODIES_AT_ONCE * settings.max_body_bytes)
+        database = await asyncio.to_thread(opened, settings.store_url)
+        stack.push_async_callback(asyncio.to_thread, database.close)
+        keeper = Keeper(database)
+        stack.push_async_callback(keeper.close)
+        tally = Tally()
+        recorder = Recorder(tally, keeper)
+        stack.push_async_callback(recorder.write)  # what the engine's end still brings
+        recording = asyncio.create_task(recorder.run())
+        stack.push_async_callback(_cancelled, recording)
+        feeds = Feeds()
+        shadow = Shadow(slots, library, keeper, tally, count=settings.shadow_streams)
+        engine = Engine(
+            slots,
+            keeper,
+            feeds,
+            Scorer(tally, shadow.seen),
+            most_resident=settings.resident_streams,
+            most_waiting=settings.max_queued_observations,
+        )
+        stack.push_async_callback(engine.close, settings.drain_seconds)
+        streams = Streams(engine, keeper, feeds)
+        watch = Watch(settings, registry, bundles, slots, Ahead(engine.residents, keeper).move)
         watching = asyncio.create_task(watch.run())
         stack.push_async_callback(_cancelled, watching)
-        budget = BodyBudget(_BODIES_AT_ONCE * settings.max_body_bytes)
-        yield Parts(settings, slots, registry, library, watch, batcher, desk, budget)
+        following = asyncio.create_task(Following(feeds, slots, keeper).run())
+        stack.push_async_callback(_cancelled, following)
+        if settings.shadow_streams:
+            shadowing = asyncio.create_task(shadow.run())
+            stack.push_async_callback(_cancelled, shadowing)
+        yield Parts(
+            settings,
+            slots,
+            registry,
+            library,
+            watch,
+            batcher,
+            desk,
+            budget,
+            keeper,
+            engine,
+            streams,
+            feeds,
+            Writer(),
+            tally,
+            recorder,
+            shadow,
+            Commands(settings),
+        )
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -28,6 +28,8 @@ _REASONS = {
     "model_type": "must be an object",
     "missing": "is required",
 }
+_EITHER = ("str", "constrained-str", "int")
+_NEITHER = ("string_type", "int_type")
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110's; Python's are older
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
@@ -47,9 +49,9 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every answer that is not a success; some kinds have members of their own."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="allow")
 
     type: str = Field(examples=[f"{_URN}invalid-request"])
     """Which kind of problem: `about:blank` where the status says it all."""
@@ -75,8 +77,12 @@ def problem(
     *,
     faults: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> ProblemError:
-    """A problem of a kind (the end of its URN; None where the status says it all)."""
+    """A problem of a kind (the end of its URN; None where the status says it all).
+
+    members: what the kind tells beyond the usual (RFC 9457, extension members).
+    """
     return ProblemError(
         Problem(
             type="about:blank" if kind is None else _URN + kind,
@@ -84,6 +90,7 @@ def problem(
             status=status,
             detail=detail,
             errors=tuple(faults[:MAX_FAULTS]),
+            **dict(members or {}),
         ),
         headers,
     )
@@ -110,17 +117,21 @@ def busy(reason: str, seconds: int = 1) -> ProblemError:
 
 def response(error: ProblemError) -> Response:
     """The answer that `error` stands for."""
-    body = error.problem.model_dump(exclude_none=True)
-    if not error.problem.errors:
-        del body["errors"]
-    return Response(orjson.dumps(body), error.problem.status, error.headers, media_type=MEDIA_TYPE)
+    content = orjson.dumps(content_of(error.problem))
+    return Response(content, error.problem.status, error.headers, media_type=MEDIA_TYPE)
+
+
+def content_of(said: Problem) -> dict[str, Any]:
+    """A problem as JSON has it: what says nothing is left out, but for a kind's own members."""
+    body = said.model_dump(exclude_none=True, exclude=None if said.errors else {"errors"})
+    return body | (said.model_extra or {})
 
 
 def fault_of(error: Mapping[str, Any], series: Mapping[int, str]) -> Fault:
     """One of pydantic's errors, located. `series` maps a series' place to its `unique_id`."""
     location = tuple(error["loc"])
     reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")[:200]
-    if len(location) > 1 and isinstance(location[-2], int) and location[-1] in ("str", "int"):
+    if len(location) > 1 and location[-1] in _EITHER and error["type"] in _NEITHER:
         location = location[:-1]  # which of two types it was not
         reason = "must be text or a whole number"
     if location and location[-1] == "[key]":

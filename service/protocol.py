@@ -78,6 +78,17 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._stop_reading_timer()
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the socket's protocol, which has clocks of its own."""
+        if self.parser.get_method() != b"GET":
+            self._refuse(400, "malformed-request", "only a GET can open a socket")
+            return
+        if self._writing is not None or (self.cycle and not self.cycle.response_complete):
+            self.transport.abort()  # another answer is under way
+            return
+        self._stop_reading_timer()
+        super().handle_websocket_upgrade()
+
     def send_400_response(self, _: str) -> None:
         """Answer what is no HTTP, in a problem's words rather than uvicorn's."""
         self._refuse(400, "malformed-request", "this is not HTTP")

@@ -33,12 +33,15 @@ class Slot:
     champion: the version that answers, None until one has been loaded.
     aliases: alias to version, as the registry said last.
     last_error: why the version that the registry names is not the one that answers, or None.
+    from_disk: whether the champion is what served last, which no registry has confirmed since this
+        process began.
     """
 
     task: str
     champion: Loaded | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     last_error: str | None = None
+    from_disk: bool = False
 
 
 class Slots:
@@ -46,9 +49,12 @@ class Slots:
 
     A slot is a value and is replaced as a whole by one assignment: whoever took it before keeps
     what it took, and answers with the version it began with.
+
+    complete: whether the registry has named all tasks, so that one that has no slot is none.
     """
 
     def __init__(self) -> None:
+        self.complete = False
         self._slots: dict[str, Slot] = {}
 
     def get(self, task: str) -> Slot | None:

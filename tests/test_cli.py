@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 import gatecast as command
@@ -22,7 +23,14 @@ from training.load_version import find_version, load_version
 from training.registry import Registry, RegistryError
 from training.versions import versions
 
-COMMANDS = typer.main.get_group(command.app).commands
+GROUP = typer.main.get_group(command.app)
+COMMANDS = {name: each for name, each in GROUP.commands.items() if not each.hidden}
+WORDS = [
+    (name, *rest)
+    for name, each in COMMANDS.items()
+    for rest in ([(sub,) for sub in each.commands] if isinstance(each, TyperGroup) else [()])
+]
+"""The words of every command, those of a group one by one."""
 
 
 LOOK = re.compile(r"lstm \d+/\d+")
@@ -121,9 +129,9 @@ def test_versions_are_backtested_beside_the_baselines(here: Fitted) -> None:
     assert {row["unique_id"] for row in rows(out.read_text(encoding="utf-8"))} == {"a", "b"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_shows_an_example(name: str) -> None:
-    assert f"gatecast {name}" in run(name, "--help").partition("Example:")[2]
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_every_command_shows_an_example(words: tuple[str, ...]) -> None:
+    assert f"gatecast {' '.join(words)}" in run(*words, "--help").partition("Example:")[2]
 
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -35,6 +36,15 @@ def demo(folder: Path) -> tuple[str, float]:
     return done.stdout, time.monotonic() - began
 
 
+def assert_streamed(said: str) -> None:
+    """The last year went through a stream, which forecast as the batch does."""
+    words = " ".join(said.split())
+    assert "one by one through a stream" in words
+    apart = re.search(r"against the batch one: (\S+) apart at most", words)
+    assert apart is not None
+    assert float(apart[1]) <= 1e-5
+
+
 def test_the_demo_fits_compares_serves_and_forecasts_and_a_second_run_reuses_it(
     tmp_path: Path,
 ) -> None:
@@ -44,7 +54,9 @@ def test_the_demo_fits_compares_serves_and_forecasts_and_a_second_run_reuses_it(
     for name in ("seasonal_naive", "stl_auto_ets", "curl -s http://127.0.0.1", "mlflow server"):
         assert name in first
     assert (tmp_path / "var" / "co2-forecast.png").stat().st_size > 10_000
+    assert_streamed(first)
     second, again = demo(tmp_path)
+    assert_streamed(second)
     assert "reusing it" in second
     assert "Fitting" not in second
     assert again < took

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from models.forecaster import Forecaster, new_forecaster
 from models.manifest import DataFacts, Score, Scores, Standing
 from models.spec import Spec
 from models.timeline import Timeline
+from models.warming import Warming
 from store import conventions
 from store.settings import Settings
+from training.memory import measure_memory
 
 HOURLY = Timeline(kind="time", freq="h")
 COUNTED = Timeline(kind="integer", freq="h")
@@ -47,9 +50,16 @@ def context_of(spec: Spec, steps: int = 60) -> Context:
     )
 
 
-def write(folder: Path, spec: Spec, seed: int = 0) -> Forecaster:
-    """A new bundle with an untrained forecaster."""
-    forecaster = new_forecaster(spec, seed)
+def write(
+    folder: Path,
+    spec: Spec,
+    seed: int = 0,
+    warming: Warming | None = None,
+    *,
+    memory: Sequence[Context] = (),
+) -> Forecaster:
+    """A new bundle with an untrained forecaster. memory: pasts to measure it on."""
+    forecaster = new_forecaster(spec, seed).warm(warming)
     score = Score(overall=0.5, by_horizon=(0.5,) * spec.horizon)
     standing = Standing(n_series=1, n_windows=1, metrics={"mase": score})
     write_bundle(
@@ -68,12 +78,13 @@ def write(folder: Path, spec: Spec, seed: int = 0) -> Forecaster:
             baselines={"seasonal_naive": standing},
         ),
         seed=seed,
+        memory=measure_memory(forecaster, memory),
     )
     return forecaster
 
 
 class EmbeddedRegistry:
-    """The registry under `settings.var`, as training writes it."""
+    """The registry that settings name, as training writes it; by default the one under `var`."""
 
     def __init__(self, settings: Settings) -> None:
         settings.var.mkdir(parents=True, exist_ok=True)
@@ -83,14 +94,22 @@ class EmbeddedRegistry:
 
             self._client: Any = MlflowClient(settings.tracking_uri, settings.registry_uri)
         self._artifacts = settings.artifacts
+        self._server = settings.tracking_uri.startswith("http")
 
     def register(
-        self, task: str, spec: Spec, *, seed: int = 0, champion: bool = True, damage: bool = False
+        self,
+        task: str,
+        spec: Spec,
+        *,
+        seed: int = 0,
+        champion: bool = True,
+        damage: bool = False,
+        memory: Sequence[Context] = (),
     ) -> str:
         """A new version of a task; returns its number. `damage` alters its weights."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch, "model", conventions.BUNDLE_FOLDER)
-            write(folder, spec, seed)
+            write(folder, spec, seed, memory=memory)
             if damage:
                 weights = folder / "weights.safetensors"
                 content = bytearray(weights.read_bytes())
@@ -104,9 +123,15 @@ class EmbeddedRegistry:
         model = client.create_logged_model(self._experiment(task), name="gru")
         client.log_model_artifacts(model.model_id, str(folder))
         client.finalize_logged_model(model.model_id, "READY")
-        return self.register_source(task, model.artifact_location, champion=champion)
+        # a server asks for it; a client of a database would look for it wherever MLflow's is
+        known = model.model_id if self._server else None
+        return self.register_source(
+            task, model.artifact_location, champion=champion, model_id=known
+        )
 
-    def register_source(self, task: str, source: str, *, champion: bool = True) -> str:
+    def register_source(
+        self, task: str, source: str, *, champion: bool = True, model_id: str | None = None
+    ) -> str:
         """A new version of a task, said to lie wherever `source` is."""
         client = self._client
         if not client.search_registered_models(filter_string=f"name = '{task}'"):
@@ -115,6 +140,7 @@ class EmbeddedRegistry:
         version = client.create_model_version(
             task,
             source=source,
+            model_id=model_id,
             tags={
                 conventions.CELL_TAG: "gru",
                 conventions.PARAMETERS_TAG: "1234",
@@ -143,7 +169,7 @@ class EmbeddedRegistry:
         found = self._client.get_experiment_by_name(task)
         if found is not None:
             return str(found.experiment_id)
-        location = (self._artifacts / task).as_uri()
+        location = None if self._server else (self._artifacts / task).as_uri()
         return str(self._client.create_experiment(task, artifact_location=location))
 
 

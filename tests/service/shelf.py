@@ -25,10 +25,13 @@ class Shelf(Registry):
         self.folder = folder
         self.fetched: list[str] = []
         self.down: RegistryError | None = None
+        self.held: asyncio.Event | None = None
         self.source = "made from {version}"
         self.champions: dict[str, str] = {}
 
     async def tasks(self, names: Sequence[str] = ()) -> list[TaskFacts]:
+        if self.held is not None:
+            await self.held.wait()
         if self.down is not None:
             raise self.down
         return [

@@ -5,6 +5,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from service.door import Door
 from service.edge import Edge
 from tests.service.conftest import counted
 
@@ -62,7 +63,7 @@ def test_a_route_that_fails_answers_500_without_a_word_of_why() -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError("the password is hunter2")
 
-    status, headers, body = ask(Edge(failing, max_requests=9, trusted_hosts=()))
+    status, headers, body = ask(Edge(failing, door=Door(9), trusted_hosts=()))
     assert status == 500
     assert headers[b"content-type"] == b"application/problem+json"
     assert body == b'{"type":"urn:gatecast:problem:internal-error",' + (
@@ -88,12 +89,12 @@ def test_a_route_that_fails_answers_500_without_a_word_of_why() -> None:
 )
 def test_only_trusted_hosts_are_answered(host: bytes, status: int) -> None:
     trusted = ("forecasts.example.org", "*.internal", "[::1]")
-    edge = Edge(_empty, max_requests=9, trusted_hosts=trusted)
+    edge = Edge(_empty, door=Door(9), trusted_hosts=trusted)
     assert ask(edge, [(b"host", host)])[0] == status
 
 
 def test_two_hosts_are_no_host() -> None:
-    edge = Edge(_empty, max_requests=9, trusted_hosts=("a.example",))
+    edge = Edge(_empty, door=Door(9), trusted_hosts=("a.example",))
     headers = [(b"host", b"a.example"), (b"host", b"b.example")]
     assert ask(edge, headers)[0] == 400
     assert ask(edge, [])[0] == 400
@@ -107,7 +108,7 @@ def test_requests_beyond_the_limit_are_turned_away_except_probes() -> None:
             await release.wait()
             await _empty(scope, receive, send)
 
-        edge = Edge(waiting, max_requests=2, trusted_hosts=())
+        edge = Edge(waiting, door=Door(2), trusted_hosts=())
         paths = ["/v1/forecast", "/v1/forecast", "/v1/forecast", "/livez"]
         tasks = [asyncio.create_task(_ask(edge, [], path)) for path in paths]
         await asyncio.sleep(0.05)
@@ -117,6 +118,54 @@ def test_requests_beyond_the_limit_are_turned_away_except_probes() -> None:
         return statuses
 
     assert asyncio.run(main()) == [204, 204, 503, 204, 204]
+
+
+def test_a_socket_is_held_to_the_same_hosts_and_the_same_number() -> None:
+    async def accepting(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        assert door.inside == 0  # it may go on for as long as it likes
+
+    door = Door(1)
+    edge = Edge(accepting, door=door, trusted_hosts=("a.example",))
+
+    def opened(host: bytes) -> Message:
+        return asyncio.run(_opened(edge, [(b"host", host)]))
+
+    accepted = opened(b"a.example")
+    assert accepted["type"] == "websocket.accept"
+    assert b"x-request-id" in dict(accepted["headers"])
+    refused = opened(b"evil.example")
+    assert (refused["type"], refused["status"]) == ("websocket.http.response.start", 400)
+    door.inside = 1
+    assert opened(b"a.example")["status"] == 503
+    assert door.inside == 1
+
+
+def test_while_the_door_closes_nothing_new_comes_in() -> None:
+    door = Door(9)
+    edge = Edge(_empty, door=door, trusted_hosts=())
+    assert b"connection" not in ask(edge)[1]
+    door.closing = True
+    for path, status in (("/", 503), ("/readyz", 503), ("/livez", 204)):
+        answered, headers, _ = asyncio.run(_ask(edge, [], path))
+        assert (answered, headers[b"connection"]) == (status, b"close")
+        assert (b"retry-after" in headers) == (status == 503)
+    assert asyncio.run(_opened(edge, []))["status"] == 503
+
+
+async def _opened(edge: Edge, headers: Any) -> Message:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    scope = {"type": "websocket", "path": "/", "headers": headers, "extensions": extensions}
+    await edge(scope, receive, send)
+    return sent[0]
 
 
 async def _empty(scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,6 +38,7 @@ def run(
 ) -> Any:
     async def main() -> Any:
         slots = Slots()
+        slots.complete = True
         bundles = Bundles(folder, shelf, max_bytes=10**6, kept=2)
         library = Library(slots, bundles, shelf, kept=2)
         try:
@@ -68,6 +69,20 @@ def test_the_champion_is_found_at_once_by_its_alias_or_its_number(
 
     run(shelf, tmp_path, work)
     assert shelf.fetched == ["1"]
+
+
+def test_before_the_registry_was_looked_at_no_model_is_unknown(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    async def work(library: Library, _: Bundles, slots: Slots) -> list[int]:
+        statuses = []
+        for slots.complete in (False, True):
+            with pytest.raises(ProblemError) as raised:
+                await library.find("another")
+            statuses.append(status(raised.value))
+        return statuses
+
+    assert run(shelf, tmp_path, work) == [503, 404]
 
 
 def test_requesters_of_one_version_share_its_loading(shelf: Shelf, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from service.bundles import Bundles
 from service.registry import RegistryDownError
-from service.slots import Slots
+from service.slots import Loaded, Slots
 from service.watch import Watch, pause
 from store.settings import Settings
 from tests.service.conftest import counted
@@ -246,3 +246,54 @@ def test_a_service_is_ready_only_when_every_task_has_been_tried(tmp_path: Path) 
         return seen
 
     assert asyncio.run(main()) == [(False, []), (False, ["a"]), (True, ["a", "b"])]
+
+
+def test_what_served_last_serves_while_the_registry_lets_itself_be_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.watch._PATIENCE", 0.05)
+    for version in ("1", "2"):
+        write(tmp_path / "versions" / version, STEPS)
+
+    async def main() -> None:
+        shelf = Shelf(tmp_path / "versions")
+        shelf.champions = {"a": "1"}
+        bundles = Bundles(tmp_path / "bundles", shelf, max_bytes=10**6, kept=2)
+        await Watch(Settings(var=tmp_path), shelf, bundles, Slots()).look()
+        slots = Slots()
+        again = Watch(Settings(var=tmp_path), shelf, bundles, slots)
+        shelf.champions, shelf.held = {"a": "2"}, asyncio.Event()
+        looking = asyncio.create_task(again.look())
+        while not again.looked:
+            await asyncio.sleep(0.001)
+        [slot] = slots
+        assert slot.champion is not None
+        assert (slot.champion.version, slot.from_disk, again.answered) == ("1", True, False)
+        shelf.held.set()
+        await looking
+        [slot] = slots
+        assert slot.champion is not None
+        assert (slot.champion.version, slot.from_disk, again.answered) == ("2", False, True)
+        await bundles.close()
+
+    asyncio.run(main())
+
+
+def test_a_version_is_prepared_before_it_serves(tmp_path: Path) -> None:
+    write(tmp_path / "versions" / "1", STEPS)
+
+    async def main() -> list[bool]:
+        shelf = Shelf(tmp_path / "versions")
+        shelf.champions = {"a": "1"}
+        slots, served = Slots(), []
+
+        async def prepare(_: Loaded) -> None:
+            served.append(any(slot.champion for slot in slots))
+
+        bundles = Bundles(tmp_path / "bundles", shelf, max_bytes=10**6, kept=2)
+        await Watch(Settings(var=tmp_path), shelf, bundles, slots, prepare).look()
+        served.append(any(slot.champion for slot in slots))
+        await bundles.close()
+        return served
+
+    assert asyncio.run(main()) == [False, True]

@@ -1,0 +1,1 @@
+"""Gatecast's own processes, started and stopped together."""

@@ -1,0 +1,1 @@
+"""Live scores: forecasts held against the truth that came after them, and drift."""

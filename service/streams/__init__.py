@@ -1,0 +1,1 @@
+"""Streams: one observation, one step, never lost."""
