@@ -31,6 +31,10 @@ class LeaseLostError(Exception):
     """The run is somebody else's by now, or nobody's: nothing may be written about it."""
 
 
+class RunCancelledError(Exception):
+    """Somebody wants the run stopped."""
+
+
 @dataclass(slots=True)
 class _Told:
     """What the next heartbeat says."""
@@ -54,6 +58,7 @@ class Lease:
         self._lease = int(seconds * 1000)
         self._told = _Told(run.stage, run.progress, run.log.splitlines())
         self._lock = threading.Lock()
+        self._stopping = False
 
     def tell(
         self, line: str | None = None, *, stage: str | None = None, progress: float | None = None
@@ -88,9 +93,15 @@ class Lease:
             self.cancelled.set()
 
     def mark(self) -> None:
-        """A heartbeat now, unless the database is away. Raises LeaseLostError."""
+        """A heartbeat now, unless the database is away.
+
+        To be called where the work may stop. Raises LeaseLostError, and RunCancelledError where the
+        run is cancelled and nobody was told so yet.
+        """
         with suppress(StoreDownError):
             self.beat()
+        if self._stops_now():
+            raise RunCancelledError(f"run {self.token.run} is cancelled")
 
     def fence(self) -> None:
         """Return only if the lease is held now. To be called right before what must not be late.
@@ -139,7 +150,7 @@ class Lease:
         """Send heartbeats while the block runs.
 
         on_change: called in their thread, once each, when the lease is lost and when the run is
-        cancelled.
+        cancelled, unless `mark` has told of that.
         """
         stop = threading.Event()
         thread = threading.Thread(
@@ -154,7 +165,6 @@ class Lease:
 
     def _keep(self, stop: threading.Event, on_change: Callable[[], None]) -> None:
         while not stop.wait(min(_BEAT_SECONDS, self._lease / 1000 / _BEATS)):
-            before = self.cancelled.is_set()
             try:
                 self.beat()
             except LeaseLostError:
@@ -162,13 +172,20 @@ class Lease:
                 return
             except StoreDownError:  # it may be back before the lease ends
                 continue
-            if self.cancelled.is_set() and not before:
+            if self._stops_now():
                 on_change()
+
+    def _stops_now(self) -> bool:
+        """Whether the run is cancelled; true once, so that it is stopped once."""
+        with self._lock:
+            first = self.cancelled.is_set() and not self._stopping
+            self._stopping = self._stopping or first
+        return first
 
     def _say_all(self) -> None:
         """One last heartbeat, so that the newest lines are kept."""
-        with suppress(LeaseLostError):
-            self.mark()
+        with suppress(LeaseLostError, StoreDownError):
+            self.beat()
 
     def _write(self, attempt: Callable[[], bool]) -> None:
         """Do what is written under the token, whenever the database is there."""

@@ -13,7 +13,7 @@ from store.runs import Run, find_run
 from store.settings import Settings
 from training.checkpoint import CheckpointError
 from training.exits import terminable
-from training.jobs.lease import Lease, LeaseLostError
+from training.jobs.lease import Lease, LeaseLostError, RunCancelledError
 from training.jobs.retrain import retrain
 from training.loop import FitError
 from training.registry import RegistryError, quiet_mlflow
@@ -53,7 +53,7 @@ def _attempt(run: Run, database: Database, settings: Settings) -> int:
         with lease.kept(changed), terminable():
             try:
                 retrain(run, lease, database, settings)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RunCancelledError):
                 _stopped(lease)
                 return STOPPED
             except (OSError, MlflowException, RegistryError, StoreError) as error:

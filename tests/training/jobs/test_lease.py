@@ -15,7 +15,7 @@ from store.migrate import migrate
 from store.runs import Run, cancel_run
 from store.tables import retrain_runs
 from tests.training.retrains import asked, claimed, found, left
-from training.jobs.lease import Lease, LeaseLostError
+from training.jobs.lease import Lease, LeaseLostError, RunCancelledError
 
 
 @pytest.fixture
@@ -113,3 +113,18 @@ def test_a_cancelled_run_and_a_lost_one_are_noticed(database: Database, run: Run
             connection.execute(update(retrain_runs).values(fence=run.fence + 1))
         assert noticed.acquire(timeout=10)
         assert lease.lost.is_set()
+
+
+def test_a_stage_that_begins_after_a_run_was_cancelled_ends_it_once(
+    database: Database, run: Run
+) -> None:
+    lease, noticed = Lease(database, run, 600.0), threading.Semaphore(0)
+    with lease.kept(noticed.release):
+        lease.mark()
+        with database.writing() as connection:
+            cancel_run(connection, run.id, 0)
+        with pytest.raises(RunCancelledError):
+            lease.mark()
+        lease.mark()
+        assert not noticed.acquire(timeout=0)
+    assert lease.cancelled.is_set()
