@@ -28,7 +28,7 @@ test: .venv/installed ## the tests that every change must pass, in a few minutes
 	$(PYTEST) -n 3 -m "not slow" $(ARGS)
 
 test-slow: .venv/installed ## the longer ones: kills, new environments, real MLflow servers
-	$(PYTEST) -n 3 --dist loadfile -m "slow and not long" $(ARGS)
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not long" $(ARGS)
 
 test-long: .venv/installed ## those of the longer ones that CI has no time for
 	$(PYTEST) -m long $(ARGS)

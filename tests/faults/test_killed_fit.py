@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from multiprocessing import get_context
@@ -22,7 +23,8 @@ from training.versions import versions
 
 pytestmark = pytest.mark.slow
 
-KILLS = 20
+KILLS = int(os.environ.get("GATECAST_TEST_KILLS", "60")) // 10
+"""`make faults` kills more."""
 
 
 def work(var: str, resume: bool) -> None:
