@@ -20,15 +20,19 @@ from models.forecaster import Forecaster, new_forecaster
 from models.manifest import Memory
 from models.spec import Spec
 from training import checkpoint as checkpoints
+from training.calibration import calibrate
 from training.contexts import context
+from training.held_out import held_out
 from training.loop import EpochRecord, Progress, Trainer
 from training.memory import measure_memory
 from training.panel import Panel
 from training.scaling import scale_covariates
 from training.schedule import Schedule
-from training.validation import validation
+from training.validation import Validation, validation
 from training.warming import measure_warming
 
+_CALIBRATING, _YOUNG = 2048, 512
+"""Histories that intervals are calibrated by, and those of them that are cut for each age."""
 _SAVE_SECONDS = 10.0
 """What a kill may cost; a checkpoint of the default network takes some 20 ms."""
 
@@ -86,8 +90,10 @@ def fit(
         trainer = Trainer(forecaster, schedule, pasts, held)
         seconds, cpu_seconds = _run(trainer, checkpoint, report)
         trainer.take_best()
+        _calibrate(forecaster, panel, cutoffs, held, seed=schedule.seed)
         memory = measure_memory(forecaster, pasts)
-        forecaster.warm(measure_warming(forecaster, pasts, held.ends, seed=schedule.seed))
+        unseen = held_out(spec, pasts, held.ends, most=_YOUNG, seed=schedule.seed)
+        forecaster.warm(measure_warming(forecaster, unseen))
     return Fit(
         forecaster=forecaster,
         history=tuple(trainer.history),
@@ -98,6 +104,24 @@ def fit(
         peak_memory_bytes=peak_memory(),
         memory=memory,
     )
+
+
+def _calibrate(
+    forecaster: Forecaster,
+    panel: Panel,
+    cutoffs: NDArray[np.int64],
+    held: Validation,
+    *,
+    seed: int,
+) -> None:
+    """By what comes after the cutoffs. Training stopped where the validation stretch was forecast
+    best, and so is surer of that than of anything later."""
+    spec = forecaster.spec
+    whole = [context(panel, series, spec, len(series)) for series in panel.series]
+    unseen = held_out(spec, whole, cutoffs, most=_CALIBRATING, seed=seed)
+    if not unseen.histories:
+        unseen = held_out(spec, whole, held.ends, most=_CALIBRATING, seed=seed)
+    calibrate(forecaster, unseen)
 
 
 def peak_memory() -> int:

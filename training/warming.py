@@ -7,42 +7,32 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from models.context import Context
 from models.forecaster import Forecaster
-from models.predict import predict
 from models.spec import Spec
-from models.transform import to_network
 from models.warming import MOST, Warming
-from training.validation import until
+from training.held_out import HeldOut, Values, missed
 
-_MOST_ORIGINS = 512
-"""Histories an age: two seconds of processor time for windows of 168 hours."""
 _USUAL = 0.1
 """The share of whole histories whose windows may be emptier, or calmer, than what is usual."""
 
-Values = NDArray[np.float64]
 
+def measure_warming(forecaster: Forecaster, held: HeldOut) -> Warming | None:
+    """What brings the quantiles of young windows to their levels on what was not learnt from.
 
-def measure_warming(
-    forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64], *, seed: int
-) -> Warming | None:
-    """What brings the quantiles of young windows to their levels on the stretch behind `ends`.
-
-    ends: (n_series,) the leading steps of each of `pasts` that were learnt from; only what comes
-    later is held against forecasts. Histories that reach or end in that stretch are cut to their
-    newest 1, 2, 4, 8 … observed values, as those of young streams are, and forecast by the network
-    alone. Each quantile is moved to its level by the empirical quantile of what it was missed by
-    (conformalized quantile regression: Romano, Patterson & Candes 2019), pooled over series,
-    origins and neighbouring steps ahead: never towards the median, by no less than an inner one's
-    or an older window's, and not where it is missed no more often than from uncut histories. None
-    where nothing is to be widened, nothing can be measured, or the head is a point head.
+    Histories are cut to their newest 1, 2, 4, 8 … observed values, as those of young streams are,
+    and forecast by the network alone. Each quantile is moved to its level by the empirical quantile
+    of what it was missed by (conformalized quantile regression: Romano, Patterson & Candes 2019),
+    pooled over series, origins and neighbouring steps ahead: never towards the median, by no less
+    than an inner one's or an older window's, and not where it is missed no more often than from
+    uncut histories. None where nothing is to be widened, nothing can be measured, or the head is a
+    point head.
     """
     spec = forecaster.spec
-    drawn = _drawn(spec, pasts, ends, seed) if spec.quantiles else []
-    histories = [_until(spec, pasts[row], origin) for row, origin in drawn]
+    if not spec.quantiles:
+        return None
+    histories, truth = held.histories, held.truth
     windows = [history.y[-spec.input_size :] for history in histories]
     counts = np.array([np.isfinite(window).sum() for window in windows], dtype=np.int64)
     lengths = np.array([window.size for window in windows], dtype=np.int64)
@@ -51,19 +41,18 @@ def measure_warming(
         return None
     full = int(np.quantile(counts[whole], _USUAL, method="lower"))
     ages, steps = _doubling(full)[:-1], _doubling(spec.horizon)
-    truth = _truth(spec, pasts, ends, drawn)  # (n, horizon)
     floor = _floor(spec, [windows[row] for row in np.flatnonzero(whole)])
     kept = forecaster.warming
     forecaster.warm(None)
-    usual = _missed(forecaster, [histories[row] for row in np.flatnonzero(whole)], truth[whole])
+    usual = missed(forecaster, [histories[row] for row in np.flatnonzero(whole)], truth[whole])
     bins = _bins(spec.horizon, steps)
     sizes = np.zeros((len(ages), len(steps), spec.outputs))
     for i, age in enumerate(ages):
         rows = np.flatnonzero(counts >= age)
         cut = [_newest(histories[row], age) for row in rows]
-        missed = _missed(forecaster, cut, truth[rows]) / _amounts(spec, cut, floor)
+        by = missed(forecaster, cut, truth[rows]) / _amounts(spec, cut, floor)
         for j, ahead in enumerate(bins):
-            sizes[i, j] = _lacking(spec, missed[:, ahead], usual[:, ahead])
+            sizes[i, j] = _lacking(spec, by[:, ahead], usual[:, ahead])
     forecaster.warm(kept)
     return _warming(spec, sizes, [*ages, full], steps, floor)
 
@@ -110,16 +99,6 @@ def _lacking(spec: Spec, missed: Values, usual: Values) -> Values:
     return sizes
 
 
-def _missed(forecaster: Forecaster, histories: Sequence[Context], truth: Values) -> Values:
-    """(n, horizon, Q): truth less quantile in network units, NaN where there is no truth."""
-    known, said = (
-        to_network(torch.from_numpy(each), forecaster.spec).numpy()
-        for each in (truth.copy(), predict(forecaster, histories))
-    )
-    missed: Values = known[..., None] - said
-    return missed
-
-
 def _amounts(spec: Spec, histories: Sequence[Context], floor: float) -> Values:
     """(n, 1, 1): the reference amount of each history's window, as `models.widening` takes it."""
     if spec.transform == "log":
@@ -135,47 +114,6 @@ def _floor(spec: Spec, windows: Sequence[Values]) -> float:
     if spec.transform == "log" or not moving.size:
         return 1.0
     return _short(np.quantile(moving, _USUAL, method="lower"))
-
-
-def _drawn(
-    spec: Spec, pasts: Sequence[Context], ends: NDArray[np.int64], seed: int
-) -> list[tuple[int, int]]:
-    """Series and origins, all or a sample, whose forecasts reach steps that were not learnt from.
-
-    Origins begin a horizon before those steps: so each step ahead is seen at all times of the day.
-    """
-    lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
-    first = np.maximum(1, ends - spec.horizon + 1)  # (n_series,)
-    total = np.cumsum(np.maximum(0, lengths - first))
-    n = int(total[-1]) if total.size else 0
-    places = np.arange(n)
-    if n > _MOST_ORIGINS:
-        random = np.random.default_rng(seed)
-        places = np.sort(random.choice(n, _MOST_ORIGINS, replace=False, shuffle=False))
-    rows = np.searchsorted(total, places, side="right")
-    origins = lengths[rows] - (total[rows] - places)
-    return list(zip(rows.tolist(), origins.tolist(), strict=True))
-
-
-def _truth(
-    spec: Spec,
-    pasts: Sequence[Context],
-    ends: NDArray[np.int64],
-    drawn: Sequence[tuple[int, int]],
-) -> Values:
-    """(n, horizon), data units, NaN where learnt from, unobserved or beyond the series."""
-    truth = np.full((len(drawn), spec.horizon), np.nan)
-    for place, (row, origin) in enumerate(drawn):
-        begin = max(origin, int(ends[row]))
-        known = pasts[row].y[begin : origin + spec.horizon]
-        truth[place, begin - origin :][: known.size] = known
-    return truth
-
-
-def _until(spec: Spec, past: Context, origin: int) -> Context:
-    """What is known at an origin, of what was before it two windows at most."""
-    known, newest = until(spec, past, origin), slice(-2 * spec.input_size, None)
-    return Context(known.y[newest], known.exog[newest], known.futr, known.stat)
 
 
 def _newest(past: Context, age: int) -> Context:

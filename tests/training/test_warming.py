@@ -17,6 +17,7 @@ from models.warming import Warming
 from tests.training.panels import spec_of
 from tests.training.trainers import past_of, schedule_of, small_panel
 from training.fit import fit
+from training.held_out import held_out
 from training.warming import measure_warming
 
 Values = NDArray[np.float64]
@@ -49,8 +50,14 @@ def inside(forecaster: Forecaster, ys: list[Values], age: int) -> float:
     return float(coverage(np.stack(truth), low, high))
 
 
+def warming_of(
+    forecaster: Forecaster, pasts: list[Context], ends: NDArray[np.int64], seed: int = 0
+) -> Warming | None:
+    return measure_warming(forecaster, held_out(forecaster.spec, pasts, ends, most=512, seed=seed))
+
+
 def measured(forecaster: Forecaster, ys: list[Values], end: int = 70) -> Warming | None:
-    return measure_warming(forecaster, [past_of(y) for y in ys], np.full(len(ys), end), seed=0)
+    return warming_of(forecaster, [past_of(y) for y in ys], np.full(len(ys), end))
 
 
 @pytest.mark.parametrize(("transform", "base"), [("none", 1.0), ("none", -1e6), ("log", 1.0)])
@@ -105,7 +112,7 @@ def test_only_what_was_not_learnt_from_counts() -> None:
 def test_a_seed_is_a_sample() -> None:
     forecaster, ys = new_forecaster(spec(), 0), levels(60)
     pasts, ends = [past_of(y) for y in ys], np.full(60, 70)
-    one, same, other = (measure_warming(forecaster, pasts, ends, seed=s) for s in (1, 1, 2))
+    one, same, other = (warming_of(forecaster, pasts, ends, seed=s) for s in (1, 1, 2))
     assert one == same != other
 
 
@@ -131,7 +138,7 @@ def test_covariates_go_with_their_steps() -> None:
         )
         for y in levels(10)
     ]
-    assert measure_warming(new_forecaster(shape, 0), pasts, np.full(10, 70), seed=0) is not None
+    assert warming_of(new_forecaster(shape, 0), pasts, np.full(10, 70)) is not None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +161,7 @@ def test_where_nothing_can_be_measured_or_widened_there_is_none(
 ) -> None:
     forecaster = new_forecaster(spec(**changes), 0)
     ends = np.array([min(end, y.size) for y in ys], dtype=np.int64)
-    assert measure_warming(forecaster, [past_of(y) for y in ys], ends, seed=0) is None
+    assert warming_of(forecaster, [past_of(y) for y in ys], ends) is None
 
 
 def test_measuring_leaves_the_forecaster_as_it_was() -> None:
