@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .encoder import Encoder, Window
 from .head import Head
-from .recurrent import Recurrent, equation_parameters
+from .recurrent import equation_parameters, recurrent
 from .spec import Spec
 from .state import State, Steps
 from .transform import to_data, to_network
@@ -55,7 +55,7 @@ class Forecaster(nn.Module):
         super().__init__()
         self.spec = spec
         self.encoder = Encoder(spec)
-        self.recurrent = Recurrent(spec.cell, self.encoder.inputs, spec.hidden_size, spec.layers)
+        self.recurrent = recurrent(spec, self.encoder.inputs)
         self.head = Head(spec)
         self.widening: Widening | None = None
 
@@ -110,7 +110,7 @@ class Forecaster(nn.Module):
         quantiles are put in order, which never worsens their loss (Chernozhukov, Fernandez-Val &
         Galichon 2010). Those of windows with few values are widened then (`models.warming`).
         """
-        h = state.memory[:, self.spec.layers - 1]
+        h = self.recurrent.top(state.memory)  # (n, features)
         return self._forecast(h, self.encoder.scaled(state.ring), futr)
 
     def unroll(
@@ -192,6 +192,8 @@ def parameter_count(forecaster: Forecaster) -> int:
 
 def equation_parameter_count(forecaster: Forecaster) -> int:
     """Trainable numbers in the textbook's counting: one bias a gate."""
-    spec = forecaster.spec
-    cells = equation_parameters(spec.cell, forecaster.encoder.inputs, spec.hidden_size, spec.layers)
+    spec, inputs = forecaster.spec, forecaster.encoder.inputs
+    cells = sum(
+        equation_parameters(cell, inputs, spec.hidden_size, spec.layers) for cell in spec.cells
+    )
     return cells + sum(parameter.numel() for parameter in forecaster.head.parameters())

@@ -11,6 +11,7 @@ from torch.nn.functional import linear
 from .spec import Spec
 
 _FUTR_UNITS = 16
+"""Units a member that mix the state with known future covariates."""
 
 
 class Head(nn.Module):
@@ -25,7 +26,9 @@ class Head(nn.Module):
         super().__init__()
         self.horizon = spec.horizon
         self.outputs = spec.outputs
-        self.state = nn.Linear(spec.hidden_size, spec.horizon * spec.outputs)
+        features = spec.hidden_size * len(spec.cells)
+        units = _FUTR_UNITS * len(spec.cells)
+        self.state = nn.Linear(features, spec.horizon * spec.outputs)
         self.skip = nn.Linear(spec.lags, spec.horizon, bias=False) if spec.skip else None
         if self.skip is not None:
             with torch.no_grad():
@@ -34,14 +37,14 @@ class Head(nn.Module):
                 self.state.bias.copy_(_normal_spread(spec))
         self.n_futr = len(spec.futr_exog)
         if self.n_futr:
-            self.futr_state = nn.Linear(spec.hidden_size, _FUTR_UNITS)
-            self.futr_input = nn.Linear(self.n_futr, _FUTR_UNITS, bias=False)
-            self.futr_output = nn.Linear(_FUTR_UNITS, spec.outputs, bias=False)
+            self.futr_state = nn.Linear(features, units)
+            self.futr_input = nn.Linear(self.n_futr, units, bias=False)
+            self.futr_output = nn.Linear(units, spec.outputs, bias=False)
 
     def forward(self, h: Tensor, z: Tensor, futr: Tensor | None) -> Tensor:
-        """h (..., H), z (..., lags), futr (..., horizon, F) scaled -> (..., horizon, outputs).
+        """h (..., features), z (..., lags), futr (..., horizon, F) -> (..., horizon, outputs).
 
-        futr may be None where the spec has none.
+        futr is scaled; it may be None where the spec has none.
         """
         # `linear`, not the modules' own call, which for one stream costs as much as the product
         state, skip = self.state, self.skip

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from . import elman, gru, lstm
-from .spec import Cell
+from .spec import Recurrence, Spec
 
-_KERNEL: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
+_KERNEL: dict[Recurrence, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
     "gru": nn.GRU,
     "elman": nn.RNN,
@@ -29,7 +30,7 @@ class Recurrent(nn.Module):
     then the cell state of each; so a stream's memory is saved, moved and compared as one thing.
     """
 
-    def __init__(self, cell: Cell, inputs: int, hidden: int, layers: int) -> None:
+    def __init__(self, cell: Recurrence, inputs: int, hidden: int, layers: int) -> None:
         super().__init__()
         self.cell = cell
         self.layers = layers
@@ -66,8 +67,54 @@ class Recurrent(nn.Module):
             slots[layer] = x
         return x, torch.stack(slots, 1)
 
+    def top(self, memory: Tensor) -> Tensor:
+        """memory (n, slots, H) -> (n, H), the hidden state of the top layer."""
+        return memory[:, self.layers - 1]
 
-def equation_parameters(cell: Cell, inputs: int, hidden: int, layers: int) -> int:
+
+class SideBySide(nn.Module):
+    """Recurrent layers of several cells over the same inputs, which know nothing of each other.
+
+    Seen from outside they are one `Recurrent`: their memories lie one behind the other in the
+    slots, their outputs one behind the other in the units.
+    """
+
+    def __init__(self, cells: Sequence[Recurrence], inputs: int, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(Recurrent(cell, inputs, hidden, layers) for cell in cells)
+        self._each = [cast("Recurrent", member) for member in self.members]
+        self._slots = [member.slots for member in self._each]
+        self.slots = sum(self._slots)
+
+    def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """x (n, T, D), memory (n, slots, H) -> outputs (n, T, members * H), memory after."""
+        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        return _joined([member(x, part) for member, part in parts])
+
+    def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: x (n, D), memory (n, slots, H) -> output (n, members * H), memory after."""
+        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        return _joined([member.step(x, part) for member, part in parts])
+
+    def top(self, memory: Tensor) -> Tensor:
+        """memory (n, slots, H) -> (n, members * H), the hidden states of the top layers."""
+        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        return torch.cat([member.top(part) for member, part in parts], -1)
+
+
+def recurrent(spec: Spec, inputs: int) -> Recurrent | SideBySide:
+    """The recurrent layers of a spec, with fresh weights; inputs: numbers a step."""
+    if spec.cell == "ensemble":
+        return SideBySide(spec.members, inputs, spec.hidden_size, spec.layers)
+    return Recurrent(spec.cell, inputs, spec.hidden_size, spec.layers)
+
+
+def _joined(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    outputs, memories = zip(*pairs, strict=True)
+    return torch.cat(outputs, -1), torch.cat(memories, 1)
+
+
+def equation_parameters(cell: Recurrence, inputs: int, hidden: int, layers: int) -> int:
     """Numbers in the stacked cells as the textbook's equations count them: one bias a gate."""
     count = _EQUATION_PARAMETERS[cell]
     return count(inputs, hidden) + (layers - 1) * count(hidden, hidden)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .timeline import CalendarFeature, Timeline
 
-Cell = Literal["lstm", "gru", "elman"]
+Recurrence = Literal["lstm", "gru", "elman"]
+Cell = Recurrence | Literal["ensemble"]
 Transform = Literal["none", "log"]
 
 DEFAULT_QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
@@ -28,6 +29,8 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     cell: Cell
+    members: Annotated[tuple[Recurrence, ...], Field(max_length=8)] = ()
+    """Of an ensemble, the recurrent layers that run side by side; empty for a single cell."""
     timeline: Timeline
     horizon: Annotated[int, Field(ge=1, le=4096)]
     input_size: Annotated[int, Field(ge=1, le=8192)]
@@ -55,6 +58,8 @@ class Spec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.cell == "ensemble") != (len(self.members) > 1) or len(self.members) == 1:
+            raise ValueError("an ensemble has two members or more, a single cell has none")
         if self.lags > self.input_size:
             raise ValueError("lags must not exceed input_size")
         if any(a >= b for a, b in zip(self.quantiles, self.quantiles[1:], strict=False)):
@@ -69,6 +74,11 @@ class Spec(BaseModel):
         if self.calendar and self.timeline.kind == "integer":
             raise ValueError("integer steps have no calendar")
         return self
+
+    @property
+    def cells(self) -> tuple[Recurrence, ...]:
+        """The cells of the recurrent layers that run side by side: one, or an ensemble's."""
+        return self.members if self.cell == "ensemble" else (self.cell,)
 
     @property
     def outputs(self) -> int:

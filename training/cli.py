@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from store.conventions import task_name
 from store.settings import Settings
+from training.cell_choice import CellChoice
 from training.comparison import cli as compare_cli
 from training.exits import faults, terminable
 from training.promotion import cli as promotion_cli
-
-if TYPE_CHECKING:
-    from models.spec import Cell
 
 # What is heavy is imported inside the commands: `--help` must not wait for torch.
 
@@ -40,23 +38,6 @@ Output = Annotated[
 ]
 
 
-class CellChoice(StrEnum):
-    """Which cells a fit tries."""
-
-    LSTM = "lstm"
-    GRU = "gru"
-    BOTH = "both"
-    ELMAN = "elman"
-
-
-_CELLS: dict[CellChoice, tuple[Cell, ...]] = {
-    CellChoice.LSTM: ("lstm",),
-    CellChoice.GRU: ("gru",),
-    CellChoice.BOTH: ("lstm", "gru"),
-    CellChoice.ELMAN: ("elman",),
-}
-
-
 class Preset(StrEnum):
     """Forecasters with a name."""
 
@@ -76,7 +57,10 @@ def fit(
     season: Annotated[
         str | None, typer.Option(help="Season lengths in steps: 24,168; by default freq's.")
     ] = None,
-    cell: Annotated[CellChoice, typer.Option(help="Recurrent cell.")] = CellChoice.BOTH,
+    cell: Annotated[
+        CellChoice,
+        typer.Option(help="both: LSTM and GRU; ensemble: their mean; all: those three."),
+    ] = CellChoice.BOTH,
     preset: Annotated[
         Preset | None, typer.Option(help="textbook: LSTM(50) over 100 values, 10 ahead.")
     ] = None,
@@ -122,7 +106,7 @@ def fit(
         )
         tried = candidates(
             panel,
-            cells=_CELLS[cell],
+            cells=cell.cells,
             preset=preset.value if preset else None,
             horizon=horizon,
             season=None if season is None else numbers(season),

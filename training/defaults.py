@@ -34,6 +34,7 @@ def default_spec(
     positive = bool(observed.size and observed.min() > 0)
     return Spec(
         cell=cell,
+        members=("lstm", "gru") if cell == "ensemble" else (),
         timeline=panel.timeline,
         horizon=horizon,
         input_size=window,

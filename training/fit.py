@@ -7,15 +7,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.context import Context
+from models.ensemble import ensemble, member_specs
 from models.forecaster import Forecaster, new_forecaster
 from models.manifest import Memory
 from models.spec import Spec
@@ -41,7 +43,7 @@ _SAVE_SECONDS = 10.0
 class Fit:
     """A trained forecaster, warmed (`training.warming`), and how it was trained.
 
-    cutoffs: (n_series,) leading steps of each series that the fit may have seen, validation
+    cutoffs: (n_series,) leading steps of each series that the fit has learnt from, validation
     included. seconds, cpu_seconds: of the fit, those before a resume included; peak_memory_bytes:
     the highest resident size of this process so far. memory: how far back the state reaches; None
     where the series are too short to tell.
@@ -68,11 +70,12 @@ def fit(
 ) -> Fit:
     """Fit a forecaster of `spec` to what lies before `cutoffs`, everything by default.
 
-    cutoffs: (n_series,), leading steps of each series that may be seen; the last stretch of those
-    is kept for validation. checkpoint: a file that is gone on from where it exists, and written
-    every few seconds and when the fit is interrupted or done; a fit that went on ends with the
-    weights of one that was never stopped. report: called after every batch. The same panel, spec,
-    schedule and thread count give the same weights.
+    cutoffs: (n_series,), leading steps of each series that are learnt from; the last stretch of
+    those is kept for validation. What comes after them calibrates the intervals, and nothing else;
+    where nothing does, the validation stretch. checkpoint: a file that is gone on from where it
+    exists, and written every few seconds and when the fit is interrupted or done; a fit that went
+    on ends with the weights of one that was never stopped. report: called after every batch. The
+    same panel, spec, schedule and thread count give the same weights.
 
     Raises ValueError where the series are too short to learn from, FitError where the loss stays
     infinite, and CheckpointError for a file of another fit. KeyboardInterrupt passes through.
@@ -84,26 +87,99 @@ def fit(
         for series, cutoff in zip(panel.series, cutoffs, strict=True)
     ]
     held = validation(spec, pasts, seed=schedule.seed)
-    forecaster = new_forecaster(spec, schedule.seed)
-    scale_covariates(forecaster, pasts)
     with _threads(schedule.threads):
-        trainer = Trainer(forecaster, schedule, pasts, held)
-        seconds, cpu_seconds = _run(trainer, checkpoint, report)
-        trainer.take_best()
+        members = _members(spec, schedule, pasts, held, checkpoint=checkpoint, report=report)
+        forecaster = members[0].forecaster
+        if spec.cell == "ensemble":
+            forecaster = ensemble([member.forecaster for member in members])
         _calibrate(forecaster, panel, cutoffs, held, seed=schedule.seed)
         memory = measure_memory(forecaster, pasts)
         unseen = held_out(spec, pasts, held.ends, most=_YOUNG, seed=schedule.seed)
         forecaster.warm(measure_warming(forecaster, unseen))
     return Fit(
         forecaster=forecaster,
-        history=tuple(trainer.history),
+        history=_one_after_the_other(members),
         cutoffs=cutoffs,
         seed=schedule.seed,
-        seconds=seconds,
-        cpu_seconds=cpu_seconds,
+        seconds=sum(member.seconds for member in members),
+        cpu_seconds=sum(member.cpu_seconds for member in members),
         peak_memory_bytes=peak_memory(),
         memory=memory,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """A network with the weights of its best validation, and what they cost."""
+
+    forecaster: Forecaster
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    cpu_seconds: float
+
+
+def _members(
+    spec: Spec,
+    schedule: Schedule,
+    pasts: Sequence[Context],
+    held: Validation,
+    *,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None],
+) -> list[_Trained]:
+    """The networks of a spec, trained one after the other: one, or an ensemble's members.
+
+    A member has the seed and the checkpoint that it would have alone; a second one of the same
+    cell has the next of each.
+    """
+    specs = member_specs(spec)
+    trained = []
+    for place, each in enumerate(specs):
+        again = spec.cells[:place].count(spec.cells[place])
+        own = schedule.model_copy(update={"seed": schedule.seed + again})
+        file = checkpoint
+        if checkpoint is not None and len(specs) > 1:
+            name = f"{each.cell}-{again + 1}" if again else each.cell
+            file = checkpoint.with_name(f"{name}{checkpoint.suffix}")
+        done = place * schedule.batches
+
+        def said(progress: Progress, done: int = done) -> None:
+            batches = len(specs) * schedule.batches
+            report(replace(progress, batch=done + progress.batch, batches=batches))
+
+        trained.append(_train(each, own, pasts, held, checkpoint=file, report=said))
+    return trained
+
+
+def _train(
+    spec: Spec,
+    schedule: Schedule,
+    pasts: Sequence[Context],
+    held: Validation,
+    *,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None],
+) -> _Trained:
+    forecaster = new_forecaster(spec, schedule.seed)
+    scale_covariates(forecaster, pasts)
+    trainer = Trainer(forecaster, schedule, pasts, held)
+    seconds, cpu_seconds = _run(trainer, checkpoint, report)
+    trainer.take_best()
+    return _Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
+
+
+def _one_after_the_other(members: Sequence[_Trained]) -> tuple[EpochRecord, ...]:
+    """Their histories as one, each counting on where the one before ended."""
+    history: list[EpochRecord] = []
+    step, seconds = 0, 0.0
+    for member in members:
+        history += [
+            replace(record, step=step + record.step, seconds=seconds + record.seconds)
+            for record in member.history
+        ]
+        step += member.history[-1].step if member.history else 0
+        seconds += member.seconds
+    return tuple(history)
 
 
 def _calibrate(

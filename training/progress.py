@@ -70,10 +70,11 @@ def _line(console: Console, report: Report) -> None:
     elif progress.record is not None:
         record = progress.record
         rate = record.step / record.seconds if record.seconds else 0.0
-        left = (progress.batches - record.step) / rate if rate else 0.0
+        left = (progress.batches - progress.batch) / rate if rate else 0.0
         console.print(
-            f"  {report.candidate} {record.step}/{progress.batches}  loss {record.train_loss:.4f}"
-            f"  validation {record.valid_loss:.4f}  {rate:.1f} batches/s  {left:.0f} s left",
+            f"  {report.candidate} {progress.batch}/{progress.batches}"
+            f"  loss {record.train_loss:.4f}  validation {record.valid_loss:.4f}"
+            f"  {rate:.1f} batches/s  {left:.0f} s left",
             highlight=False,
             soft_wrap=True,
         )

@@ -18,6 +18,13 @@ from models.timeline import Timeline
 COUNTED = Timeline(kind="integer", freq="1")
 HOURS = Timeline(kind="time", freq="h")
 
+CELLS = (
+    ("lstm",),
+    ("gru",),
+    ("elman",),
+    ("ensemble", "lstm", "gru"),
+    ("ensemble", "gru", "gru", "elman"),
+)
 GAPS = ("none", "scattered", "runs", "leading", "trailing", "all")
 
 
@@ -40,8 +47,10 @@ def spec_of(**changes: Any) -> Spec:
 def specs(draw: st.DrawFn) -> Spec:
     """Every cell, head, transform and kind of covariate."""
     size = draw(st.integers(1, 12))
+    cell, *members = draw(st.sampled_from(CELLS))
     return spec_of(
-        cell=draw(st.sampled_from(["lstm", "gru", "elman"])),
+        cell=cell,
+        members=tuple(members),
         layers=draw(st.integers(1, 2)),
         horizon=draw(st.integers(1, 4)),
         input_size=size,

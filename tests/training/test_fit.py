@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.forecaster import Forecaster, new_forecaster
 from models.metrics import mae
 from models.predict import point, predict
+from models.state import Steps
 from tests.training.panels import COUNTED, panel_of, seasonal, spec_of
 from tests.training.trainers import pasts_of, schedule_of, small_panel
 from training.checkpoint import CheckpointError
@@ -60,6 +61,59 @@ def test_a_fit_leaves_torch_s_randomness_and_threads_alone() -> None:
     fit(small_panel(), SPEC, schedule_of(batches=2, threads=2))
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.get_num_threads() == threads
+
+
+def test_an_ensemble_is_the_mean_of_fits_that_it_finds_done(tmp_path: Path) -> None:
+    single = {
+        cell: fit(
+            small_panel(),
+            spec_of(cell=cell),
+            SCHEDULE,
+            checkpoint=tmp_path / f"{cell}.safetensors",
+        )
+        for cell in ("lstm", "gru")
+    }
+    reports = list[Progress]()
+    both = fit(
+        small_panel(),
+        spec_of(cell="ensemble", members=("lstm", "gru")),
+        SCHEDULE,
+        checkpoint=tmp_path / "ensemble.safetensors",
+        report=reports.append,
+    )
+    assert not reports
+    alone = fit(small_panel(), both.forecaster.spec, SCHEDULE)
+    assert_equal(both.forecaster, alone.forecaster)
+    steps = sum(each.history[-1].step for each in single.values())
+    assert both.history[-1].step == steps
+    spent = sum(each.cpu_seconds for each in single.values())
+    assert both.cpu_seconds == pytest.approx(spent, abs=0.5)  # and what reading them takes
+    medians = [median_of(each.forecaster) for each in single.values()]
+    torch.testing.assert_close(median_of(both.forecaster), torch.stack(medians).mean(0))
+
+
+@torch.inference_mode()
+def median_of(forecaster: Forecaster) -> torch.Tensor:
+    """What the network says of the median at the end of each series, (n, horizon)."""
+    spec = forecaster.spec
+    outputs = []
+    for past in pasts_of(small_panel(), spec):
+        steps = Steps(torch.from_numpy(past.y)[None], torch.from_numpy(past.exog)[None])
+        z = forecaster.unroll(forecaster.initial_state(1), steps, None, torch.tensor([-1])).z
+        outputs.append(z[0, 0, :, spec.quantiles.index(0.5)])
+    return torch.stack(outputs)
+
+
+def test_members_of_one_cell_have_seeds_of_their_own() -> None:
+    twice = fit(
+        small_panel(), spec_of(cell="ensemble", members=("gru", "gru")), schedule_of(batches=3)
+    )
+    one, other = (
+        {k[len(name) :]: v for k, v in twice.forecaster.state_dict().items() if k.startswith(name)}
+        for name in ("recurrent.members.0.", "recurrent.members.1.")
+    )
+    assert one.keys() == other.keys()
+    assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
 def stopping(at: int) -> Callable[[Progress], None]:
@@ -199,7 +253,9 @@ def changing(panel: Panel, after: int, noise: float) -> Panel:
 
 
 @pytest.mark.parametrize("noise", [1e6, np.nan])
-def test_nothing_beyond_the_cutoffs_reaches_the_weights(noise: float) -> None:
+def test_what_lies_beyond_the_cutoffs_reaches_the_width_of_intervals_and_nothing_else(
+    noise: float,
+) -> None:
     random = np.random.default_rng(0)
     series = tuple(
         Series(
@@ -213,10 +269,20 @@ def test_nothing_beyond_the_cutoffs_reaches_the_weights(noise: float) -> None:
     ends = np.array([40, 40, 4])
     one = fit(panel, spec, SCHEDULE, cutoffs=ends)
     other = fit(changing(changing(panel, 40, noise), 60, 0.0), spec, SCHEDULE, cutoffs=ends)
-    assert_equal(one.forecaster, other.forecaster)
+    torch.testing.assert_close(*(but_for_the_width(f) for f in (one, other)), rtol=0, atol=0)
     assert timeless(one) == timeless(other)
     learnt = fit(changing(panel, 39, 30.0), spec, SCHEDULE, cutoffs=ends)
     assert timeless(learnt) != timeless(one)  # the last step before is seen
+
+
+def but_for_the_width(fitted: Fit) -> dict[str, torch.Tensor]:
+    """The weights without those of quantiles other than the median."""
+    spec, weights = fitted.forecaster.spec, dict(fitted.forecaster.state_dict())
+    middle = spec.quantiles.index(0.5)
+    for name in ("head.state.weight", "head.state.bias"):
+        weights[name] = weights[name].unflatten(0, (spec.horizon, spec.outputs))[:, middle]
+    weights["head.futr_output.weight"] = weights["head.futr_output.weight"][middle]
+    return weights
 
 
 def test_series_of_any_length_are_fitted_together() -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.cell_choice import CellChoice
+
 if TYPE_CHECKING:
     from training.jobs.options import Options
-
-
-class CellChoice(StrEnum):
-    """Which cells are fitted."""
-
-    LSTM = "lstm"
-    GRU = "gru"
-    BOTH = "both"
 
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
@@ -27,7 +20,9 @@ Horizon = Annotated[
     int | None, typer.Option(min=1, help="Steps to forecast; as the champion does.")
 ]
 Season = Annotated[str | None, typer.Option(help="Season lengths: 24,168; the champion's.")]
-CellOption = Annotated[CellChoice | None, typer.Option("--cell", help="Cell to fit; both.")]
+CellOption = Annotated[
+    CellChoice | None, typer.Option("--cell", help="Forecasters to fit, as for `fit`.")
+]
 Freq = Annotated[str | None, typer.Option(help="Frequency of the data; the champion's.")]
 DataZone = Annotated[str | None, typer.Option(help="Zone of stamps without offset.")]
 ColumnNames = Annotated[str, typer.Option("--columns", help="unique_id=meter,ds=time,y=load.")]
@@ -48,7 +43,7 @@ def fit_options(**said: Any) -> Options:
     season: str | None = said.pop("season")
     for role in ("hist_exog", "futr_exog", "stat_exog"):
         said[role] = None if said[role] is None else words(said[role])
-    cells = ("lstm", "gru") if cell is CellChoice.BOTH else (cell.value,) if cell else None
+    cells = cell.cells if cell else None
     return Options(**said, cells=cells, season=None if season is None else numbers(season))
 
 

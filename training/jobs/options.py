@@ -56,7 +56,7 @@ class Options(BaseModel):
         inherited = {
             "horizon": champion.horizon if self.preset is None else None,
             "season": champion.season,
-            "cells": ("lstm", "gru"),
+            "cells": ("lstm", "gru", *(("ensemble",) if champion.cell == "ensemble" else ())),
             "freq": timeline.freq if timeline.freq != "1" else None,
             "timezone": timeline.timezone if timed else None,
             "hist_exog": champion.hist_exog,

@@ -40,7 +40,10 @@ SPECS = {
         tiny(cell="lstm", calendar=("hour_of_day", "day_of_week"), transform="log"),
         tiny(cell="gru", calendar=("hour_of_day",), input_size=4, lags=3),
     ),
-    "covariates": (tiny(**COVARIATES), tiny(cell="elman", input_size=8, **COVARIATES)),
+    "covariates": (
+        tiny(**COVARIATES),
+        tiny(cell="ensemble", members=("lstm", "gru"), input_size=8, **COVARIATES),
+    ),
 }
 """By task, the versions that take turns as its champion; a task's share one timeline."""
 
