@@ -26,7 +26,8 @@ def default_spec(
     """A spec for the panel; season None takes the frequency's own.
 
     The window is the longest season that still leaves half of the median series to forecast from,
-    or two horizons where there is no season.
+    as often as covers two horizons where there is room for it; two horizons where there is no
+    season.
     """
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
@@ -80,7 +81,11 @@ def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
     typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
     room = max(1, (typical - horizon) // 2)
     fitting = [season for season in seasons if season <= min(room, _LONGEST_WINDOW)]
-    return max(fitting) if fitting else max(1, min(2 * horizon, room, _LONGEST_WINDOW))
+    if not fitting:
+        return max(1, min(2 * horizon, room, _LONGEST_WINDOW))
+    season = max(fitting)
+    most = min(room, _LONGEST_WINDOW) // season
+    return season * min(most, -(-2 * horizon // season))
 
 
 def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

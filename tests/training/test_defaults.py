@@ -27,14 +27,16 @@ def panel(freq: str, *lengths: int) -> Panel:
     ("freq", "length", "horizon", "season", "window"),
     [
         ("h", 1000, 48, (24, 168), 168),
-        ("h", 300, 48, (24, 168), 24),  # 168 would leave too little to forecast from
+        ("h", 300, 48, (24, 168), 96),  # 168 would leave too little to forecast from
         ("h", 60, 24, (24, 168), 18),  # nor 24: what there is
-        ("15min", 2000, 96, (96, 672), 96),  # 672 is too long to look at
-        ("D", 400, 14, (7,), 7),
+        ("15min", 2000, 96, (96, 672), 192),  # 672 is too long to look at
+        ("D", 400, 14, (7,), 28),
         ("W-SUN", 500, 26, (52,), 52),
         ("W-SUN", 100, 13, (52,), 26),
-        ("MS", 120, 12, (12,), 12),
-        ("QS", 60, 4, (4,), 4),
+        ("MS", 120, 12, (12,), 24),
+        ("QS", 60, 4, (4,), 8),
+        ("QS", 26, 8, (4,), 8),  # four of them would leave too little
+        ("h", 9000, 720, (24, 168), 336),
         ("YS", 40, 6, (), 12),
         ("1", 200, 10, (), 20),
         ("1", 12, 10, (), 1),
