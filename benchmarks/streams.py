@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import httpx
 import numpy as np
@@ -30,6 +31,7 @@ from benchmarks.http import reference, register
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
 from models.predict import predict
+from models.recurrent import Recurrent
 from models.spec import Cell
 from models.state import Steps
 from models.timeline import Timeline
@@ -67,12 +69,12 @@ def _steps(forecaster: Forecaster) -> None:
             value, known = torch.full((n,), 510.0).double(), torch.from_numpy(exog[:1]).repeat(n, 1)
             x = torch.randn(n, 1, forecaster.encoder.inputs)
             memory = state.memory.transpose(0, 1).contiguous()
-            layers = spec.layers
+            layers, kernel = spec.layers, cast("Recurrent", forecaster.recurrent).kernel
             held = (memory[:layers], memory[layers:]) if spec.cell == "lstm" else memory
             h, z = torch.randn(n, spec.hidden_size), torch.randn(n, spec.lags)
 
-            def bare(x=x, held=held, h=h, z=z) -> None:  # type: ignore[no-untyped-def]
-                forecaster.recurrent.kernel(x, held)
+            def bare(kernel=kernel, x=x, held=held, h=h, z=z) -> None:  # type: ignore[no-untyped-def]
+                kernel(x, held)
                 forecaster.head(h, z, None)
 
             def step(state=state, value=value, known=known) -> None:  # type: ignore[no-untyped-def]
