@@ -33,3 +33,5 @@ _CELLS: dict[CellChoice, tuple[Cell, ...]] = {
     CellChoice.ALL: ("lstm", "gru", "ensemble"),
     CellChoice.ELMAN: ("elman",),
 }
+DEFAULT = CellChoice.ALL
+"""An ensemble beside its members costs no training of its own, and is mostly the best of them."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from store.conventions import task_name
 from store.settings import Settings
-from training.cell_choice import CellChoice
+from training.cell_choice import DEFAULT, CellChoice
 from training.comparison import cli as compare_cli
 from training.exits import faults, terminable
 from training.promotion import cli as promotion_cli
@@ -59,8 +59,8 @@ def fit(
     ] = None,
     cell: Annotated[
         CellChoice,
-        typer.Option(help="both: LSTM and GRU; ensemble: their mean; all: those three."),
-    ] = CellChoice.BOTH,
+        typer.Option(help="ensemble: the mean of lstm and gru; both: the two; all: the three."),
+    ] = DEFAULT,
     preset: Annotated[
         Preset | None, typer.Option(help="textbook: LSTM(50) over 100 values, 10 ahead.")
     ] = None,
@@ -82,9 +82,9 @@ def fit(
         bool, typer.Option("--resume", help="Go on with a fit that was stopped or killed.")
     ] = False,
 ) -> None:
-    """Fit LSTM and GRU forecasters, backtest them, and register them with MLflow.
+    """Fit an LSTM, a GRU and their ensemble, backtest them, and register them with MLflow.
 
-    The better one becomes the task's champion if it beats seasonal naive on the backtest windows,
+    The best becomes the task's champion if it beats seasonal naive on the backtest windows,
     which are kept from the fit. A fit that is stopped goes on with --resume.
     """
     with faults("Stopped. The same command with --resume goes on."), terminable():

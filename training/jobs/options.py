@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.spec import Cell, Spec
+from training.cell_choice import DEFAULT
 
 Length = Annotated[int, Field(ge=1)]
 
@@ -50,13 +51,13 @@ class Options(BaseModel):
         if champion is None:
             if self.horizon is None and self.preset is None:
                 raise ValueError("the task has no champion yet: say how far to forecast, --horizon")
-            return self.model_copy(update={"cells": self.cells or ("lstm", "gru")})
+            return self.model_copy(update={"cells": self.cells or DEFAULT.cells})
         timeline = champion.timeline
         timed = timeline.kind == "time"
         inherited = {
             "horizon": champion.horizon if self.preset is None else None,
             "season": champion.season,
-            "cells": ("lstm", "gru", *(("ensemble",) if champion.cell == "ensemble" else ())),
+            "cells": DEFAULT.cells,
             "freq": timeline.freq if timeline.freq != "1" else None,
             "timezone": timeline.timezone if timed else None,
             "hist_exog": champion.hist_exog,

@@ -15,6 +15,7 @@ from store.database import Database
 from store.runs import Run, Status, list_runs
 from store.schedules import LOG
 from store.settings import Settings
+from training.cell_choice import DEFAULT
 from training.checkpoint import CheckpointError
 from training.columns import columns, source
 from training.commands import candidates
@@ -167,7 +168,7 @@ def _snapshot(
 def _candidates(panel: Panel, options: Options) -> tuple[Candidate, ...]:
     return candidates(
         panel,
-        cells=options.cells or ("lstm", "gru"),
+        cells=options.cells or DEFAULT.cells,
         preset=options.preset,
         horizon=options.horizon,
         season=options.season,

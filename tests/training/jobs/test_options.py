@@ -22,7 +22,7 @@ def test_what_is_not_said_is_as_the_champion_is() -> None:
         ("price",),
         ("area",),
     )
-    assert (found.cells, found.seed) == (("lstm", "gru"), 3)
+    assert (found.cells, found.seed) == (("lstm", "gru", "ensemble"), 3)
 
 
 def test_what_is_said_counts() -> None:
@@ -40,7 +40,7 @@ def test_counted_steps_have_neither_frequency_nor_zone() -> None:
 def test_a_first_fit_needs_a_horizon() -> None:
     with pytest.raises(ValueError, match="--horizon"):
         Options().after(None)
-    assert Options(horizon=4).after(None).cells == ("lstm", "gru")
+    assert Options(horizon=4).after(None).cells == ("lstm", "gru", "ensemble")
 
 
 def test_options_survive_the_store() -> None:
