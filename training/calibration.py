@@ -13,8 +13,8 @@ from models.spec import Spec
 from training.held_out import HeldOut, missed
 
 _HALF, _CELL_HALF = 3.0, 30.0
-"""Independent stretches at which a factor counts half: the one of all, and that of a bin and level.
-Decision 17 tells where they come from."""
+"""Independent stretches at which a factor counts half: the one of all, and that of a bin and level,
+or any that narrows. Decision 17 tells where they come from."""
 _MOST = 4.0
 """A factor is at most this, and at least its inverse: beyond it the network is wrong, not narrow.
 """
@@ -66,7 +66,8 @@ def measured(spec: Spec, by: Factors, stretches: float) -> Factors:
     outer = [q for q in tails if inside[q] >= min(0.9, max(inside))]
     # as many of the tails' truths inside as all of them together should have
     together = _factor(ratio[..., outer], float(np.mean([inside[q] for q in outer])))
-    factors[:, tails] = together ** (stretches / (stretches + _HALF))
+    half = _HALF if together > 1 else _CELL_HALF  # a calm stretch is no promise of calm
+    factors[:, tails] = together ** (stretches / (stretches + half))
     own = stretches / (stretches + _CELL_HALF)
     # futr_output is shared by the steps ahead: what it adds can be stretched for all of them alike
     bins = [slice(0, spec.horizon)] if spec.futr_exog else _bins(spec.horizon)
