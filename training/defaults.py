@@ -12,8 +12,9 @@ from training.panel import Panel
 from training.schedule import Schedule
 
 _LONGEST_WINDOW = 336
-_MUCH = 50_000
-"""Observed values from which the larger network pays."""
+_MUCH, _LITTLE = 50_000, 2_000
+"""Observed values from which the larger network pays, and below which training is to end before it
+has learnt them by heart."""
 _WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
 """Decision 13 has a table of what the gate finds by how many windows of how many series."""
 _DEEPEST = 1e-9
@@ -59,7 +60,7 @@ def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedu
     steps = int(np.clip(longest // 4, 16, 240))
     lanes = int(np.clip(n // steps, 16, 64))
     return Schedule(
-        batches=1500 if n >= _MUCH else 600,
+        batches=1500 if n >= _MUCH else 600 if n >= _LITTLE else 200,
         lanes=lanes,
         steps=steps,
         origins=max(8, steps // 4),
