@@ -58,8 +58,8 @@ def run(
     return status, said
 
 
-def nothing_left() -> bool:
-    return not psutil.Process().children(recursive=True)
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def test_a_signal_stops_all_in_the_opposite_order() -> None:
@@ -103,10 +103,11 @@ def test_one_that_does_not_stop_is_killed_with_all_that_it_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(together, "_BESIDE_SECONDS", 0.0)
+    before = children()  # of tests before this one
     status, said = run(program("deaf", DEAF), when=lambda s: "deaf: hello" in s, drain_seconds=0.5)
     assert status == 1
     assert any("deaf did not stop within" in line for line in said)
-    eventually(nothing_left)
+    eventually(lambda: children() <= before)
 
 
 def test_a_signal_while_one_is_not_healthy_yet_ends_the_waiting() -> None:
