@@ -140,6 +140,7 @@ def _fitted(console: Console, settings: Settings, panel: Panel) -> None:
     """Fit and register the task unless the registry has its champion."""
     from store.conventions import CHAMPION  # noqa: PLC0415
     from training import co2, render  # noqa: PLC0415
+    from training.cell_choice import DEFAULT  # noqa: PLC0415
     from training.commands import candidates, fit_panel  # noqa: PLC0415
     from training.compare import compare, list_tasks  # noqa: PLC0415
     from training.registry import Registry  # noqa: PLC0415
@@ -150,7 +151,7 @@ def _fitted(console: Console, settings: Settings, panel: Panel) -> None:
     else:
         tried = candidates(
             panel,
-            cells=("lstm", "gru"),
+            cells=DEFAULT.cells,
             preset=None,
             horizon=co2.HORIZON,
             season=co2.SEASON,

@@ -27,6 +27,7 @@ _NAMES = {
     "lstm": "LSTM",
     "gru": "GRU",
     "elman": "Elman",
+    "ensemble": "Ensemble",
     "seasonal_naive": "seasonal naive",
     "auto_ets": "AutoETS",
     "stl_auto_ets": "STL and AutoETS",
