@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("drift", "ett", "http", "m4", "scores", "streams", "swap", "warming")
+NAMES = ("drift", "ett", "gates", "http", "m4", "scores", "streams", "swap", "warming")
 
 
 def main() -> None:
