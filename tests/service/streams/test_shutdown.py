@@ -143,23 +143,34 @@ def test_under_load_nothing_is_lost_and_nothing_is_left_to_replay(
 def test_what_is_in_work_is_finished_while_new_work_is_refused(service: Service) -> None:
     url = streams(service.url, TASK)
     assert httpx.put(f"{url}/a").status_code == 201
-    rows = [{"unique_id": "a", "ds": hour(step), "y": 1.0 + step % 24} for step in range(7_000)]
+    rows = [{"unique_id": "a", "ds": hour(step), "y": 1.0 + step % 24} for step in range(1_000)]
+    body = json.dumps({"observations": rows}).encode()
+    half_way, refusing = threading.Event(), threading.Event()
     answers: list[httpx.Response] = []
+
+    def halves() -> Iterator[bytes]:
+        yield body[: len(body) // 2]
+        half_way.set()
+        refusing.wait(60)
+        yield body[len(body) // 2 :]
 
     def work() -> None:
         place = f"{service.url}/v1/models/{TASK}/observations?forecast=true"
-        answers.append(httpx.post(place, json={"observations": rows}, timeout=60))
+        headers = {"content-type": "application/json"}
+        answers.append(httpx.post(place, content=halves(), headers=headers, timeout=60))
 
     working = threading.Thread(target=work)
     working.start()
-    time.sleep(0.05)
+    assert half_way.wait(30)
+    time.sleep(1)  # the service has its head by now
     service.process.terminate()
-    time.sleep(0.3)
+    eventually(lambda: httpx.get(f"{service.url}/readyz").status_code == 503)
     for path in (f"{url}/a", f"{service.url}/readyz", f"{url}/a/events"):
         refused = httpx.get(path, timeout=10)
         assert refused.status_code == 503, path
         assert refused.headers["retry-after"]
         assert refused.headers["connection"] == "close"
+    refusing.set()
     working.join()
     service.process.join(30)
     assert service.process.exitcode == 0
