@@ -44,6 +44,8 @@ def shown(console: Console) -> Iterator[Callable[[Report], None]]:
 
         def tell(report: Report) -> None:
             name, progress = report.candidate, report.progress
+            if progress is None:
+                _end_those_without_a_batch(bars)
             if report.stage != "fit" or name is None:
                 bars.console.print(f"[bold]{_stage(report)}[/bold]")
                 return
@@ -61,6 +63,13 @@ def shown(console: Console) -> Iterator[Callable[[Report], None]]:
             bars.update(known[name], completed=progress.batch, total=progress.batches, facts=facts)
 
         yield tell
+
+
+def _end_those_without_a_batch(bars: Progress) -> None:
+    """An ensemble is made of members that are fitted: it has no batches, and is there at once."""
+    for bar in bars.tasks:
+        if bar.total is None:
+            bars.update(bar.id, total=1, completed=1)
 
 
 def _line(console: Console, report: Report) -> None:
