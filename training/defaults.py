@@ -33,7 +33,7 @@ def default_spec(
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
     observed = _observed(panel)
-    positive = bool(observed.size and observed.min() > 0)
+    floor = log_floor(panel)
     return Spec(
         cell=cell,
         members=("lstm", "gru") if cell == "ensemble" else (),
@@ -44,8 +44,8 @@ def default_spec(
         hidden_size=96 if observed.size >= _MUCH else 48,
         layers=2 if observed.size >= _MUCH else 1,
         season=seasons,
-        transform="log" if positive else "none",
-        log_floor=max(observed.min(), _DEEPEST * observed.max()) / 100 if positive else 1.0,
+        transform="none" if floor is None else "log",
+        log_floor=1.0 if floor is None else floor,
         calendar=default_calendar(panel.timeline),
         hist_exog=panel.hist_exog,
         futr_exog=panel.futr_exog,
@@ -64,9 +64,24 @@ def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedu
         lanes=lanes,
         steps=steps,
         origins=max(8, steps // 4),
+        learning_rate=3e-3 if n >= _MUCH else 2e-3 if n >= _LITTLE else 1e-3,
         seed=seed,
         threads=threads,
     )
+
+
+def log_floor(panel: Panel) -> float | None:
+    """Where the logarithm turns linear, far below the values; None where some are not positive."""
+    observed = _observed(panel)
+    if not observed.size or observed.min() <= 0:
+        return None
+    return float(max(observed.min(), _DEEPEST * observed.max()) / 100)
+
+
+def longest_window(panel: Panel, horizon: int) -> int:
+    """The largest window that leaves half of the median series to forecast from."""
+    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
+    return min(max(1, (typical - horizon) // 2), _LONGEST_WINDOW)
 
 
 def default_windows(panel: Panel, horizon: int) -> int:
@@ -79,14 +94,12 @@ def default_windows(panel: Panel, horizon: int) -> int:
 
 
 def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
-    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
-    room = max(1, (typical - horizon) // 2)
-    fitting = [season for season in seasons if season <= min(room, _LONGEST_WINDOW)]
+    room = longest_window(panel, horizon)
+    fitting = [season for season in seasons if season <= room]
     if not fitting:
-        return max(1, min(2 * horizon, room, _LONGEST_WINDOW))
+        return min(2 * horizon, room)
     season = max(fitting)
-    most = min(room, _LONGEST_WINDOW) // season
-    return season * min(most, -(-2 * horizon // season))
+    return season * min(room // season, -(-2 * horizon // season))
 
 
 def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -20,6 +20,8 @@ from training.validation import Validation
 _FARTHEST = 50.0
 """Window scales beyond which a target teaches no more: one spike must not drown the rest."""
 _MOST_SKIPPED = 20
+_SKIP_SHARE = 0.1
+"""Of the learning rate, for the skip: it begins where least squares has put it."""
 
 
 class FitError(Exception):
@@ -35,12 +37,12 @@ class EpochRecord:
     """One look at the validation windows, `step` batches in.
 
     Losses are mean pinball (or squared) losses: of training since the record before, in the scale
-    of each window; of validation, in that of each series' seasonal differences, NaN where there are
-    no windows. seconds: since the fit began.
+    of each window, None before the first batch; of validation, in that of each series' seasonal
+    differences, NaN where there are no windows. seconds: since the fit began.
     """
 
     step: int
-    train_loss: float
+    train_loss: float | None
     valid_loss: float
     lr: float
     seconds: float
@@ -70,9 +72,7 @@ class Trainer:
         self.schedule = schedule
         self.validation = validation
         self.lanes = Lanes(forecaster.spec, pasts, validation.ends, schedule)
-        self.optimizer = torch.optim.AdamW(
-            forecaster.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
+        self.optimizer = _optimizer(forecaster, schedule)
         self.quantiles = torch.tensor(forecaster.spec.quantiles)
         self.state = forecaster.initial_state(schedule.lanes)
         self.best = {name: value.clone() for name, value in forecaster.state_dict().items()}
@@ -115,6 +115,10 @@ class Trainer:
         self.whole = True
         return Progress(self.batch, self.schedule.batches, self.smooth, record)
 
+    def look_first(self) -> None:
+        """Look at the validation windows before the first batch: a good start may be the best."""
+        self._look(0.0)
+
     def take_best(self) -> None:
         """Put the weights of the best validation in place."""
         self.forecaster.load_state_dict(self.best)
@@ -130,7 +134,7 @@ class Trainer:
             chunk.stat,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.batch)
+            group["lr"] = group["share"] * self.schedule.rate(self.batch)
         self.optimizer.zero_grad()
         loss, self.state = self._loss(before, chunk)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -160,9 +164,9 @@ class Trainer:
         self.forecaster.eval()
         record = EpochRecord(
             step=self.batch,
-            train_loss=self.loss_sum / self.loss_count,
+            train_loss=self.loss_sum / self.loss_count if self.loss_count else None,
             valid_loss=self.validation.loss(self.forecaster),
-            lr=self.schedule.rate(self.batch - 1),
+            lr=self.schedule.rate(max(0, self.batch - 1)),
             seconds=spent,
         )
         least = min((r.valid_loss for r in self.history), default=float("inf"))
@@ -171,3 +175,14 @@ class Trainer:
         self.history.append(record)
         self.loss_sum, self.loss_count = 0.0, 0
         return record
+
+
+def _optimizer(forecaster: Forecaster, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; the skip learns slower, and does not decay: zero is no better a place for it."""
+    skip = forecaster.head.skip
+    slow = [] if skip is None else [skip.weight]
+    rest = [each for each in forecaster.parameters() if all(each is not one for one in slow)]
+    groups = [{"params": rest, "share": 1.0, "weight_decay": schedule.weight_decay}]
+    if slow:
+        groups.append({"params": slow, "share": _SKIP_SHARE, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate)

@@ -48,7 +48,7 @@ def loss_curve(history: Sequence[EpochRecord]) -> Figure:
     """Training and validation loss by step, the best step marked, the learning rate beneath."""
     figure, (losses, rates) = new_figure(2, 1, (7.2, 4.6), heights=(3, 1), share_x=True)
     steps = [record.step for record in history]
-    train = np.array([record.train_loss for record in history])
+    train = np.array([record.train_loss for record in history], dtype=np.float64)  # None is NaN
     valid = np.array([record.valid_loss for record in history])
     losses.plot(steps, train, color=SOFT, label="training")
     if np.isfinite(valid).any():

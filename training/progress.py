@@ -82,7 +82,7 @@ def _line(console: Console, report: Report) -> None:
         left = (progress.batches - progress.batch) / rate if rate else 0.0
         console.print(
             f"  {report.candidate} {progress.batch}/{progress.batches}"
-            f"  loss {record.train_loss:.4f}  validation {record.valid_loss:.4f}"
+            f"  loss {progress.loss:.4f}  validation {record.valid_loss:.4f}"
             f"  {rate:.1f} batches/s  {left:.0f} s left",
             highlight=False,
             soft_wrap=True,

@@ -32,8 +32,8 @@ from training.latency import measure_latency
 from training.logged_model import input_example, save_model
 from training.panel import Panel, Series
 from training.registry import Registry, RegistryError, open_client, quiet_mlflow
+from training.tracked_run import Run, open_run, source_commit
 from training.tracking import (
-    Run,
     Settings,
     log_data,
     log_files,
@@ -41,8 +41,6 @@ from training.tracking import (
     log_model_scores,
     log_scores,
     log_settings,
-    open_run,
-    source_commit,
 )
 from training.versions import (
     COST_TAG,

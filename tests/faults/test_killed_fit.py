@@ -16,7 +16,7 @@ from models.forecaster import Forecaster
 from store.conventions import CHAMPION
 from tests.training.fits import embedded
 from tests.training.pipelines import TASK, plan_of, registered, steps_panel
-from training import fit
+from training import train
 from training.pipeline import run
 from training.registry import Registry
 from training.versions import versions
@@ -30,7 +30,7 @@ KILLS = int(os.environ.get("GATECAST_TEST_KILLS", "60")) // 10
 def work(var: str, resume: bool) -> None:
     """The whole plan, with a checkpoint after every batch, so that kills fall into those too."""
     torch.set_num_threads(1)
-    fit._SAVE_SECONDS = 0.0
+    train._SAVE_SECONDS = 0.0
     here = Path(var)
     plan = plan_of(here / "fits", resume=resume)
     run(steps_panel(), plan, Registry.embedded(here), lambda _: None)

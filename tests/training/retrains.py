@@ -23,7 +23,7 @@ from store.tables import retrain_runs
 from tests.training.fits import embedded
 from tests.training.panels import spec_of
 from tests.training.pipelines import SCHEDULE, TASK, registered, steps_panel
-from training import fit, pipeline
+from training import pipeline, train
 from training.baselines import naive
 from training.jobs import retrain, worker
 from training.jobs.lease import Lease
@@ -103,7 +103,7 @@ def attempt(
 ) -> None:
     """A run's process: the real one, but for the size of what is fitted."""
     torch.set_num_threads(1)
-    fit._SAVE_SECONDS = 0.0
+    train._SAVE_SECONDS = 0.0
     changed: Any = retrain
     changed._candidates = lambda *_: (Candidate("gru", spec_of(cell="gru"), SCHEDULE),)
     stages: Any = pipeline

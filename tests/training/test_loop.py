@@ -46,7 +46,8 @@ def test_a_record_s_training_loss_is_the_mean_since_the_record_before(
     monkeypatch.setattr(trainer, "_step", noted)
     ended(trainer)
     means = np.reshape(losses, (4, 3)).mean(axis=1)
-    np.testing.assert_allclose([record.train_loss for record in trainer.history], means)
+    told = np.array([record.train_loss for record in trainer.history], dtype=np.float64)
+    np.testing.assert_allclose(told, means)
 
 
 def test_it_ends_early_when_validation_does_not_improve() -> None:

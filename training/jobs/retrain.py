@@ -218,7 +218,7 @@ def _reporter(plan: Plan, lease: Lease, told: Callable[[str], None]) -> Callable
         lease.tell(progress=begun + share * at.batch / at.batches)
         if at.record is not None:
             lease.tell(
-                f"{name} {at.batch}/{at.batches}  loss {at.record.train_loss:.4f}"
+                f"{name} {at.batch}/{at.batches}  loss {at.loss:.4f}"
                 f"  validation {at.record.valid_loss:.4f}"
             )
             told(f"look {name}")

@@ -1,0 +1,159 @@
+"""A fit begins with what least squares make of its windows, and strays as far as data say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.context import Context
+from models.forecaster import Forecaster, new_forecaster
+from models.head import seasonal_naive_weights
+from models.predict import point, predict
+from tests.training.panels import panel_of, seasonal, spec_of
+from training.contexts import context
+from training.fit import fit
+from training.linear_start import begin, draw_back, move, solve, spread
+from training.schedule import Schedule
+
+Values = NDArray[np.float64]
+
+
+def pasts_of(*ys: Values, **changes: Any) -> list[Context]:
+    panel = panel_of(*ys)
+    return [context(panel, each, spec_of(**changes), len(each)) for each in panel.series]
+
+
+def ends_of(pasts: list[Context]) -> NDArray[np.int64]:
+    return np.array([past.y.size for past in pasts], dtype=np.int64)
+
+
+def autoregressive(length: int, seed: int = 0, noise: float = 1.0) -> Values:
+    """Half the value of two steps before, turned over."""
+    random, y = np.random.default_rng(seed), np.zeros(length)
+    for t in range(2, length):
+        y[t] = -0.5 * y[t - 2] + noise * random.normal()
+    return y + 100.0
+
+
+def started(pasts: list[Context], **changes: Any) -> Forecaster:
+    forecaster = new_forecaster(spec_of(**changes), 0)
+    line = solve(forecaster, pasts, ends_of(pasts))
+    assert line is not None
+    begin(forecaster, line)
+    spread(forecaster, pasts, ends_of(pasts))
+    return forecaster.eval()
+
+
+def test_what_is_linear_is_found() -> None:
+    pasts = pasts_of(*(autoregressive(600, seed) for seed in range(8)))
+    forecaster = started(pasts)
+    test = pasts_of(*(autoregressive(40, seed) for seed in range(100, 140)))
+    said = point(forecaster.spec, predict(forecaster, test))[:, 1]  # two steps ahead
+    best = 100.0 - 0.5 * (np.array([past.y[-1] for past in test]) - 100.0)
+    naive = np.array([past.y[-3] for past in test])
+    assert np.abs(said - best).mean() < 0.5 * np.abs(naive - best).mean()
+
+
+def test_where_there_is_little_it_stays_near_seasonal_naive() -> None:
+    pasts = pasts_of(seasonal(12))
+    forecaster = new_forecaster(spec_of(), 0)
+    line = solve(forecaster, pasts, ends_of(pasts))
+    assert line is not None
+    naive = seasonal_naive_weights(forecaster.spec)
+    assert float((line.weight - naive).abs().max()) < 0.5
+
+
+def test_intervals_begin_as_wide_as_the_errors_are() -> None:
+    pasts = pasts_of(*(autoregressive(400, seed) for seed in range(4)))
+    forecaster = started(pasts)
+    fresh = pasts_of(*(autoregressive(43, seed) for seed in range(200, 500)))
+    known = [Context(past.y[:40], past.exog[:40], past.futr, past.stat) for past in fresh]
+    truth = np.stack([past.y[40:43] for past in fresh])  # (300, horizon)
+    said = predict(forecaster, known)
+    inside = (truth >= said[..., 1]) & (truth <= said[..., 3])  # 0.1 and 0.9
+    assert 0.74 < inside.mean() < 0.86
+
+
+def test_gaps_and_ragged_ends_are_left_out() -> None:
+    random = np.random.default_rng(3)
+    whole = [autoregressive(400, seed) for seed in range(4)]
+    holed = [np.where(random.random(y.size) < 0.1, np.nan, y) for y in whole]
+    forecaster = new_forecaster(spec_of(), 0)
+    one = solve(forecaster, pasts_of(*whole), ends_of(pasts_of(*whole)))
+    other = solve(forecaster, pasts_of(*holed), ends_of(pasts_of(*holed)))
+    assert one is not None
+    assert other is not None
+    assert torch.isfinite(other.weight).all()
+    newest = float(one.weight[1, -1])  # two steps ahead
+    assert newest < -0.2
+    assert float(other.weight[1, -1]) == pytest.approx(newest, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [1, 8, 10])
+def test_too_short_series_have_no_line(length: int) -> None:
+    pasts = pasts_of(seasonal(length))
+    assert solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts)) is None
+
+
+def test_a_network_without_a_map_has_no_line() -> None:
+    pasts = pasts_of(seasonal(100), skip=False)
+    assert solve(new_forecaster(spec_of(skip=False), 0), pasts, ends_of(pasts)) is None
+
+
+def test_all_missing_is_no_line() -> None:
+    pasts = pasts_of(np.full(100, np.nan))
+    assert solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts)) is None
+
+
+def trained(forecaster: Forecaster) -> None:
+    """Move every weight, as training might."""
+    with torch.no_grad():
+        for each in forecaster.parameters():
+            each.add_(0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(1)))
+
+
+def test_the_less_data_the_nearer_the_median_stays_to_the_start() -> None:
+    pasts = pasts_of(seasonal(60))
+    far = []
+    for length in (0, 90, 10_000_000):
+        forecaster = started(pasts)
+        start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+        before = predict(forecaster, pasts)
+        trained(forecaster)
+        free = predict(forecaster, pasts)
+        draw_back(forecaster, start, [length])
+        after = predict(forecaster, pasts)
+        widths = after[..., 4] - after[..., 0], free[..., 4] - free[..., 0]
+        np.testing.assert_allclose(*widths, rtol=1e-4)
+        far.append(float(np.abs(after[..., 2] - before[..., 2]).mean()))
+    # at no data at all what is left is what the gates said in the beginning
+    assert far[0] < 0.2 * far[2]
+    assert far[0] < far[1] < far[2]
+
+
+def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
+    pasts = pasts_of(*(autoregressive(200, seed) for seed in range(3)))
+    forecaster = new_forecaster(spec_of(), 0)
+    short = solve(forecaster, pasts, ends_of(pasts) - 100)
+    whole = solve(forecaster, pasts, ends_of(pasts))
+    assert short is not None
+    assert whole is not None
+    begin(forecaster, short)
+    move(forecaster, short, whole)
+    other = new_forecaster(spec_of(), 0)
+    begin(other, whole)
+    np.testing.assert_allclose(predict(forecaster, pasts), predict(other, pasts), rtol=1e-6)
+
+
+def test_a_fit_that_learns_nothing_better_is_its_start() -> None:
+    schedule = Schedule(batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, threads=1)
+    panel = panel_of(*(autoregressive(200, seed) for seed in range(3)))
+    found = fit(panel, spec_of(), schedule)
+    assert found.history[0].step == 0
+    assert found.history[0].train_loss is None
+    losses = [record.valid_loss for record in found.history]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-6)

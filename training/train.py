@@ -1,0 +1,163 @@
+"""The networks of a spec, trained: from where they begin to the weights of their best look."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.context import Context
+from models.ensemble import member_specs
+from models.forecaster import Forecaster, new_forecaster
+from models.spec import Spec
+from training import checkpoint as checkpoints
+from training.linear_start import begin, draw_back, move, solve, spread
+from training.loop import EpochRecord, Progress, Trainer
+from training.scaling import scale_covariates
+from training.schedule import Schedule
+from training.validation import Validation
+
+_SAVE_SECONDS = 10.0
+"""What a kill may cost; a checkpoint of the default network takes some 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network with the weights of its best validation, and what they cost."""
+
+    forecaster: Forecaster
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    cpu_seconds: float
+
+
+def train_members(
+    spec: Spec,
+    schedule: Schedule,
+    pasts: Sequence[Context],
+    held: Validation,
+    *,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None],
+) -> list[Trained]:
+    """The networks of a spec, trained one after the other: one, or an ensemble's members.
+
+    A member has the seed and the checkpoint that it would have alone; a second one of the same
+    cell has the next of each.
+    """
+    specs = member_specs(spec)
+    trained = []
+    for place, each in enumerate(specs):
+        again = spec.cells[:place].count(spec.cells[place])
+        own = schedule.model_copy(update={"seed": schedule.seed + again})
+        file = checkpoint
+        if checkpoint is not None and len(specs) > 1:
+            name = f"{each.cell}-{again + 1}" if again else each.cell
+            file = checkpoint.with_name(f"{name}{checkpoint.suffix}")
+        done = place * schedule.batches
+
+        def said(progress: Progress, done: int = done) -> None:
+            batches = len(specs) * schedule.batches
+            report(replace(progress, batch=done + progress.batch, batches=batches))
+
+        trained.append(_train(each, own, pasts, held, checkpoint=file, report=said))
+    return trained
+
+
+def _train(
+    spec: Spec,
+    schedule: Schedule,
+    pasts: Sequence[Context],
+    held: Validation,
+    *,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None],
+) -> Trained:
+    forecaster = new_forecaster(spec, schedule.seed)
+    scale_covariates(forecaster, pasts)
+    line = solve(forecaster, pasts, held.ends)
+    if line is not None:
+        begin(forecaster, line)
+        spread(forecaster, pasts, held.ends)
+    start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+    trainer = Trainer(forecaster, schedule, pasts, held)
+    seconds, cpu_seconds = _run(trainer, checkpoint, report)
+    trainer.take_best()
+    if line is not None:
+        lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
+        draw_back(forecaster, start, lengths.tolist())
+        # what was kept for validation has told when to stop, and is learnt from now
+        move(forecaster, line, solve(forecaster, pasts, lengths) or line)
+    return Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
+
+
+def _run(
+    trainer: Trainer, checkpoint: Path | None, report: Callable[[Progress], None]
+) -> tuple[float, float]:
+    """Train to the end; gives the wall and processor seconds that it took in all."""
+    wall, cpu = (0.0, 0.0)
+    if checkpoint is not None and checkpoint.exists():
+        wall, cpu = checkpoints.restore(checkpoint, trainer)
+    began, began_cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+    def spent() -> tuple[float, float]:
+        return time.perf_counter() - began, time.process_time() - began_cpu
+
+    saved = time.perf_counter()
+    if not trainer.history:
+        trainer.look_first()
+    try:
+        while not trainer.finished:
+            with _interrupts_wait():
+                progress = trainer.advance(spent()[0])
+            report(progress)
+            if checkpoint is not None and time.perf_counter() - saved > _SAVE_SECONDS:
+                checkpoints.save(checkpoint, trainer, spent())
+                saved = time.perf_counter()
+    finally:
+        # not whole where a batch failed, or was interrupted in another thread than the main one
+        if checkpoint is not None and trainer.whole:
+            checkpoints.save(checkpoint, trainer, spent())
+    return spent()
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, so that a batch is done or not begun.
+
+    Only the main thread may say so; in others nothing changes, and nothing interrupts them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {
+        each: signal.signal(each, lambda number, _: caught.append(number)) for each in signals
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number in caught:
+        signal.raise_signal(number)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads meanwhile; 0 changes nothing."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
