@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,28 +13,32 @@ from store.settings import Settings
 from training.cell_choice import DEFAULT, CellChoice
 from training.comparison import cli as compare_cli
 from training.exits import faults, terminable
+from training.options import (
+    ColumnNames,
+    Data,
+    Freq,
+    FutrExog,
+    HistExog,
+    NWindows,
+    Output,
+    Query,
+    Season,
+    Seed,
+    StatExog,
+    StepSize,
+    Task,
+    Timezone,
+    Which,
+)
 from training.promotion import cli as promotion_cli
+from training.tuning import cli as tuning_cli
 
 # What is heavy is imported inside the commands: `--help` must not wait for torch.
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(compare_cli.app)
 app.add_typer(promotion_cli.app)
-
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA", help="CSV or Parquet file, or postgresql://… or sqlite:///… with --query."
-    ),
-]
-Query = Annotated[str | None, typer.Option(help="SQL to run where DATA is a database.")]
-ColumnNames = Annotated[
-    str, typer.Option("--columns", help="Names of columns: unique_id=meter,ds=time,y=load.")
-]
-Which = Annotated[str, typer.Option("--version", help="A version's number or an alias.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File to write instead of printing.")
-]
+app.add_typer(tuning_cli.app)
 
 
 class Preset(StrEnum):
@@ -49,14 +52,10 @@ class Preset(StrEnum):
 )
 def fit(
     data: Data,
-    task: Annotated[str, typer.Option(help="Name of the task: the registered model.")],
+    task: Task,
     horizon: Annotated[int | None, typer.Option(min=1, help="Steps to forecast.")] = None,
-    freq: Annotated[
-        str | None, typer.Option(help="Frequency: h, 15min, D, W, MS …; read off the stamps.")
-    ] = None,
-    season: Annotated[
-        str | None, typer.Option(help="Season lengths in steps: 24,168; by default freq's.")
-    ] = None,
+    freq: Freq = None,
+    season: Season = None,
     cell: Annotated[
         CellChoice,
         typer.Option(help="ensemble: the mean of lstm and gru; both: the two; all: the three."),
@@ -64,20 +63,19 @@ def fit(
     preset: Annotated[
         Preset | None, typer.Option(help="textbook: LSTM(50) over 100 values, 10 ahead.")
     ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without offset, and of days; UTC.")
-    ] = None,
+    timezone: Timezone = None,
     columns: ColumnNames = "",
-    hist_exog: Annotated[str, typer.Option(help="Columns known up to now: a,b.")] = "",
-    futr_exog: Annotated[str, typer.Option(help="Columns known ahead too: a,b.")] = "",
-    stat_exog: Annotated[str, typer.Option(help="Columns constant in a series: a,b.")] = "",
+    hist_exog: HistExog = "",
+    futr_exog: FutrExog = "",
+    stat_exog: StatExog = "",
     query: Query = None,
-    n_windows: Annotated[int, typer.Option(min=1, help="Backtest windows a series.")] = 1,
-    step_size: Annotated[
-        int | None, typer.Option(min=1, help="Steps between windows; the horizon.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed and threads, same weights.")] = 0,
+    n_windows: NWindows = 1,
+    step_size: StepSize = None,
+    seed: Seed = 0,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: all.")] = 0,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for the fits: 90s, 10m, 1h; by default no bound.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was stopped or killed.")
     ] = False,
@@ -90,10 +88,11 @@ def fit(
     with faults("Stopped. The same command with --resume goes on."), terminable():
         task_name(task)  # before the data are read
         from training.columns import columns as read_columns  # noqa: PLC0415
-        from training.columns import numbers, source, words  # noqa: PLC0415
+        from training.columns import numbers, seconds, source, words  # noqa: PLC0415
         from training.commands import candidates, fit_panel  # noqa: PLC0415
         from training.sources import load  # noqa: PLC0415
 
+        most = None if budget is None else seconds(budget)
         panel = load(
             source(data),
             freq=freq,
@@ -123,6 +122,7 @@ def fit(
             step_size=step_size,
             resume=resume,
             console=Console(),
+            budget=most,
         )
 
 
@@ -135,8 +135,8 @@ def backtest(
     ] = "",
     columns: ColumnNames = "",
     query: Query = None,
-    n_windows: Annotated[int, typer.Option(min=1, help="Windows a series.")] = 1,
-    step_size: Annotated[int | None, typer.Option(min=1, help="Steps between windows.")] = None,
+    n_windows: NWindows = 1,
+    step_size: StepSize = None,
     cutoff: Annotated[
         str | None, typer.Option(help="Last stamp or step that the first window sees.")
     ] = None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from models.spec import Spec
 from training.panel import Panel
 from training.sources import Columns, load
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -23,6 +26,15 @@ def numbers(text: str) -> tuple[int, ...]:
     if any(number < 1 for number in found):
         raise ValueError(f"{text!r} is no list of whole numbers such as 24,168")
     return tuple(found)
+
+
+def seconds(text: str) -> float:
+    """A length of time such as 90s, 45m or 2h, in seconds. Raises ValueError otherwise."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    length = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not length:
+        raise ValueError(f"{text!r} is no length of time such as 90s, 45m or 2h")
+    return length
 
 
 def columns(text: str) -> Columns:

@@ -19,13 +19,14 @@ from models.spec import Cell, Spec
 from store.settings import Settings
 from training.backtest import Backtest, backtest, contender
 from training.baselines import default_baselines
+from training.budget import within
 from training.columns import panel_for, words
 from training.compare import NEAR
 from training.contexts import context
 from training.defaults import default_schedule, default_spec
 from training.load_version import find_version, load_version
 from training.panel import Panel
-from training.pipeline import Candidate, Outcome, Plan, run
+from training.pipeline import Candidate, Outcome, Plan, cutoffs, run
 from training.presets import TEXTBOOK_HORIZON, textbook
 from training.progress import shown
 from training.promotion.aliases import thresholds_of
@@ -78,8 +79,12 @@ def fit_panel(
     step_size: int | None,
     resume: bool,
     console: Console,
+    budget: float | None = None,
 ) -> Outcome:
-    """Run the pipeline with its progress on `console`, and print what came of it."""
+    """Run the pipeline with its progress on `console`, and print what came of it.
+
+    budget: seconds that the fits may take, about; None, as many as they take.
+    """
     facts = describe(panel)
     console.print(
         f"{facts.n_series} series, {facts.n_observations} values ({facts.missing} missing), "
@@ -87,13 +92,17 @@ def fit_panel(
         highlight=False,
         soft_wrap=True,
     )
+    folder = settings.var / "fits" / task
+    if budget is not None:
+        ends = cutoffs(panel, tried[0].spec, n_windows, step_size)
+        tried = within(budget, panel, tried, ends, folder=folder, resume=resume)
     plan = Plan(
         task=task,
         source=source,
         candidates=tried,
         n_windows=n_windows,
         step_size=step_size,
-        folder=settings.var / "fits" / task,
+        folder=folder,
         store=settings.store_url,
         resume=resume,
         by=person(),

@@ -44,6 +44,7 @@ def empty(kind: str, folder: Path) -> Iterator[str]:
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+            connection.execute(f"DROP SCHEMA IF EXISTS {schema}_tuning CASCADE".encode())
 
 
 def new(task: str, name: str) -> NewStream:

@@ -1,0 +1,1 @@
+"""A search for settings that fit the data better than the defaults do."""
