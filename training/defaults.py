@@ -65,6 +65,7 @@ def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedu
         steps=steps,
         origins=max(8, steps // 4),
         learning_rate=3e-3 if n >= _MUCH else 2e-3 if n >= _LITTLE else 1e-3,
+        start="naive" if n >= _MUCH else "linear",
         seed=seed,
         threads=threads,
     )

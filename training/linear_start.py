@@ -7,6 +7,7 @@ data. Decision 19 has the evidence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,16 +20,18 @@ from models.context import Context
 from models.forecaster import Forecaster
 from models.head import seasonal_naive_weights
 from models.spec import Spec
-from models.transform import to_network
+from models.transform import to_data, to_network
+from training.validation import Validation
 
 _ORIGINS, _SPREAD_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
 """Forecast origins that the map is solved for and that its errors are looked at, evenly spread, and
 how many are held at once."""
 _FARTHEST = 10.0
 """Window scales beyond which a target counts no more: least squares must not chase a spike."""
-_PRIOR = 0.25
-"""How much the seasonal naive forecast is believed: the inverse of four, the expected sum of the
-squares by which its weights are wrong, in units of the window's scale."""
+BELIEFS = (0.25, 0.05, 0.01, 0.002)
+"""How much the seasonal naive forecast may be believed, a priori the first: the inverse of the sum
+of the squares by which its weights are expected to be wrong, in units of the window's scale."""
+_PLAINLY = 0.1
 _TINY = 1e-9
 _FEWEST = 20
 """Origins below which the spread of the errors is not read off them."""
@@ -44,23 +47,49 @@ class Line:
     bias: Tensor
 
 
-def solve(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Line | None:
-    """Ridge regression of what followed on the windows before it, drawn to seasonal naive.
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What least squares need of the windows that were learnt from.
 
-    ends: (n_series,) the leading steps of each of `pasts` that are learnt from. Minimizes the mean
-    squared error in the scale of each window plus a penalty on the distance from the seasonal naive
-    weights (Hoerl & Kennard 1970). As a posterior mode the penalty is the variance of the errors
-    over that of a weight, divided by the number of origins that do not overlap: the less there is
-    to see, and the worse the naive forecast explains it by chance, the nearer the map stays to it.
-    Missing values are zero in the window, as the network sees them; targets that are missing are
-    left out. None where the network has no skip, or no origin has its whole horizon within the
-    series.
+    gram: (lags + 1, lags + 1), moment: (lags + 1, horizon), means over origins; a last column of
+    ones. variance: the mean squared error of the seasonal naive forecast. origins: how many there
+    are in the series, more than were looked at where they are many.
+    """
+
+    naive: Tensor
+    gram: Tensor
+    moment: Tensor
+    variance: float
+    origins: int
+
+    def line(self, belief: float = BELIEFS[0]) -> Line:
+        """Ridge regression of what followed on the windows, drawn to the seasonal naive weights.
+
+        It minimizes the mean squared error in the scale of each window plus a penalty on the
+        distance from those weights (Hoerl & Kennard 1970). As a posterior mode the penalty is the
+        variance of the errors over that of a weight, divided by the number of origins that do not
+        overlap: the less there is to see, the nearer the map stays to seasonal naive. belief: the
+        inverse of the expected sum of the squares by which its weights are wrong.
+        """
+        lags, horizon = self.naive.shape[1], self.naive.shape[0]
+        penalty = max(_TINY, belief * lags * self.variance * horizon / self.origins)
+        ridge = penalty * torch.eye(lags + 1, dtype=torch.float64)
+        change = torch.linalg.solve(self.gram + ridge, self.moment)  # (lags + 1, horizon)
+        return Line(self.naive + change[:-1].T, change[-1])
+
+
+def moments(
+    forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]
+) -> Moments | None:
+    """Of what followed the windows of series, in the scale of each window.
+
+    ends: (n_series,) the leading steps of each of `pasts` that are learnt from. Missing values are
+    zero in the window, as the network sees them; targets that are missing are left out. None where
+    the network has no skip, or no origin has its whole horizon within the series.
     """
     spec = forecaster.spec
-    if forecaster.head.skip is None:
-        return None
     total = sum(_origins(spec, int(end)) for end in ends)
-    if not total:
+    if forecaster.head.skip is None or not total:
         return None
     size = spec.lags + 1
     naive = seasonal_naive_weights(spec).double()  # (horizon, lags)
@@ -72,19 +101,47 @@ def solve(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int
         rows = torch.cat([z, z.new_ones(len(z), 1)], 1)  # (N, lags + 1)
         missed = target - z @ naive.T  # (N, horizon)
         known += missed.isfinite().sum(0)
-        squares += float(missed.nan_to_num(0.0).square().sum())
+        missed = missed.nan_to_num(0.0)
+        squares += float(missed.square().sum())
         gram += rows.T @ rows
-        moment += rows.T @ missed.nan_to_num(0.0)
+        moment += rows.T @ missed
         n += len(z)
     if not n:
         return None
-    gram /= n
-    moment /= known.clamp_min(1.0)
     variance = squares / max(1.0, float(known.sum()))
-    penalty = max(_TINY, _PRIOR * spec.lags * variance * spec.horizon / total)
-    ridge = penalty * torch.eye(size, dtype=torch.float64)
-    change = torch.linalg.solve(gram + ridge, moment)  # (lags + 1, horizon)
-    return Line(naive + change[:-1].T, change[-1])
+    return Moments(naive, gram / n, moment / known.clamp_min(1.0), variance, total)
+
+
+def believed(forecaster: Forecaster, found: Moments, held: Validation) -> float:
+    """How much of seasonal naive to believe: less than a priori where validation shows plainly.
+
+    Less belief must make the absolute error smaller by a tenth, and by two standard errors of the
+    difference between windows.
+    """
+    if len(held.contexts) < 2:
+        return BELIEFS[0]
+    errors = [_errors(forecaster, found.line(belief), held) for belief in BELIEFS]
+    best = 0
+    for each in range(1, len(BELIEFS)):
+        gain = errors[0] - errors[each]  # (V,)
+        plain = max(_PLAINLY * errors[0].mean(), 2 * gain.std() / math.sqrt(len(gain)))
+        if gain.mean() > plain and errors[each].mean() < errors[best].mean():
+            best = each
+    return BELIEFS[best]
+
+
+def _errors(forecaster: Forecaster, line: Line, held: Validation) -> Tensor:
+    """(V,) mean absolute errors of a line's forecasts, in each window's scale of validation."""
+    spec = forecaster.spec
+    windows = torch.full((len(held.contexts), spec.input_size), torch.nan, dtype=torch.float64)
+    for row, past in enumerate(held.contexts):
+        newest = torch.from_numpy(past.y[-spec.input_size :].copy())
+        windows[row, windows.shape[1] - len(newest) :] = to_network(newest, spec)
+    window = forecaster.encoder.scaled(windows)
+    said = window.z.double() @ line.weight.T + line.bias  # (V, horizon)
+    values = to_data(window.loc + window.scale * said, spec)
+    missed = (values - torch.from_numpy(held.truth)).abs() / torch.from_numpy(held.scale)[:, None]
+    return missed.nanmean(1)
 
 
 def begin(forecaster: Forecaster, line: Line) -> None:

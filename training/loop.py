@@ -178,9 +178,9 @@ class Trainer:
 
 
 def _optimizer(forecaster: Forecaster, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW; the skip learns slower, and does not decay: zero is no better a place for it."""
+    """AdamW; a skip that least squares have found learns slower, and does not decay to zero."""
     skip = forecaster.head.skip
-    slow = [] if skip is None else [skip.weight]
+    slow = [] if skip is None or schedule.start == "naive" else [skip.weight]
     rest = [each for each in forecaster.parameters() if all(each is not one for one in slow)]
     groups = [{"params": rest, "share": 1.0, "weight_decay": schedule.weight_decay}]
     if slow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,9 @@ class Schedule(BaseModel):
     clip: Annotated[float, Field(gt=0.0)] = 1.0
     evaluations: Count = 12
     patience: Count = 6
+    start: Literal["naive", "linear"] = "naive"
+    """What the skip begins as: the seasonal naive forecast, learnt on like everything else, or the
+    map that least squares find, which the fit then strays from as far as there is data."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that torch may use; 0 leaves torch's own choice."""

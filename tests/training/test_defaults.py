@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.timeline import Timeline
-from tests.training.panels import MIDNIGHT, panel_of, series_of
+from tests.training.panels import MIDNIGHT, panel_of, seasonal, series_of
 from training.defaults import default_schedule, default_spec, default_windows
 from training.panel import Panel
 
@@ -136,3 +136,8 @@ def test_a_retraining_is_judged_by_windows_that_the_data_can_spare(
     lengths: list[int], horizon: int, windows: int
 ) -> None:
     assert default_windows(panel("h", *lengths), horizon) == windows
+
+
+def test_little_data_begin_with_the_line_and_much_with_seasonal_naive() -> None:
+    assert default_schedule(panel_of(seasonal(200))).start == "linear"
+    assert default_schedule(panel_of(seasonal(50_000))).start == "naive"

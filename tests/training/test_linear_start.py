@@ -16,8 +16,18 @@ from models.predict import point, predict
 from tests.training.panels import panel_of, seasonal, spec_of
 from training.contexts import context
 from training.fit import fit
-from training.linear_start import begin, draw_back, move, solve, spread
+from training.linear_start import (
+    BELIEFS,
+    Line,
+    begin,
+    believed,
+    draw_back,
+    moments,
+    move,
+    spread,
+)
 from training.schedule import Schedule
+from training.validation import validation
 
 Values = NDArray[np.float64]
 
@@ -37,6 +47,11 @@ def autoregressive(length: int, seed: int = 0, noise: float = 1.0) -> Values:
     for t in range(2, length):
         y[t] = -0.5 * y[t - 2] + noise * random.normal()
     return y + 100.0
+
+
+def solve(forecaster: Forecaster, pasts: list[Context], ends: NDArray[np.int64]) -> Line | None:
+    found = moments(forecaster, pasts, ends)
+    return None if found is None else found.line()
 
 
 def started(pasts: list[Context], **changes: Any) -> Forecaster:
@@ -109,6 +124,26 @@ def test_all_missing_is_no_line() -> None:
     assert solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts)) is None
 
 
+def growing(length: int, noise: float) -> Values:
+    """A season upon a curve that seasonal naive is always behind."""
+    t = np.arange(length)
+    wave = 5.0 * np.sin(t * np.pi / 2)
+    return t * t / 500.0 + wave + np.random.default_rng(1).normal(0, noise, length)
+
+
+def test_seasonal_naive_is_believed_less_where_it_is_plainly_wrong() -> None:
+    forecaster = new_forecaster(spec_of(), 0)
+    beliefs = []
+    for y in (growing(300, 0.01), seasonal(300)):
+        pasts = pasts_of(y)
+        held = validation(forecaster.spec, pasts, seed=0)
+        found = moments(forecaster, pasts, held.ends)
+        assert found is not None
+        beliefs.append(believed(forecaster, found, held))
+    assert beliefs[0] < BELIEFS[0]
+    assert beliefs[1] == BELIEFS[0]
+
+
 def trained(forecaster: Forecaster) -> None:
     """Move every weight, as training might."""
     with torch.no_grad():
@@ -150,7 +185,9 @@ def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
 
 
 def test_a_fit_that_learns_nothing_better_is_its_start() -> None:
-    schedule = Schedule(batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, threads=1)
+    schedule = Schedule(
+        batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, start="linear", threads=1
+    )
     panel = panel_of(*(autoregressive(200, seed) for seed in range(3)))
     found = fit(panel, spec_of(), schedule)
     assert found.history[0].step == 0
