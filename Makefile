@@ -4,7 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve up stack stack-down test test-slow test-long faults check format bench coverage lock clean
+.PHONY: help demo serve up stack stack-down test test-slow test-long faults check format bench peers coverage lock \
+	clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ format: .venv/installed ## put the style right
 bench: .venv/installed ## the figures of docs/benchmarks.md; GATECAST_DATA names the data sets
 	$(BIN)/python -m benchmarks $(ARGS)
 
+peers: .venv/installed .venv-peers/installed ## M4 hourly beside other open forecasters; about an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers $(ARGS)
+
 coverage: .venv/installed ## what the tests do not reach
 	$(PYTEST) -n 2 -m "not slow" --cov --cov-report=term-missing $(ARGS)
 
@@ -64,4 +68,9 @@ clean: ## remove what the targets made, but not var/
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-peers/installed: benchmarks/peers/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
 	touch $@

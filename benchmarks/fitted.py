@@ -29,12 +29,16 @@ class Cost:
         return f"{self.cpu:.0f} CPU-seconds, {self.wall:.0f} s, peak {self.peak / 2**20:.2f} GiB"
 
 
-def fit(file: Path, var: Path, *options: str) -> Cost:
-    """Run `gatecast fit FILE` with its registry under `var`."""
+def fit(file: Path, var: Path, *options: str, quiet: bool = False) -> Cost:
+    """Run `gatecast fit FILE` with its registry under `var`. quiet: without its own output."""
     command = [sys.executable, "-m", "gatecast", "fit", str(file), "--task", TASK, *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     began = time.perf_counter()
-    process = subprocess.Popen(command, env=environment | {"GATECAST_VAR": str(var)})
+    process = subprocess.Popen(
+        command,
+        env=environment | {"GATECAST_VAR": str(var)},
+        stdout=subprocess.DEVNULL if quiet else None,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
