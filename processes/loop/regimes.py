@@ -15,7 +15,7 @@ _FIRST = datetime(2021, 1, 4, tzinfo=UTC)  # a Monday
 _BEFORE = np.array([-0.5, -0.3, -0.1, 0.0, 0.2, 0.7, 0.0])
 """By weekday, in logarithms: Saturday is the day to shop."""
 _AFTER = np.array([0.6, 0.2, -0.6, 0.5, -0.3, -0.5, 0.1])
-"""Another week."""
+"""Another week, of every second; the weeks between are its mirror image."""
 _CARRIED = 0.75
 """How much of a surprise is left the day after; after the change it turns round instead."""
 _SURPRISE = 0.1
@@ -47,15 +47,16 @@ class Sales:
 def sales(*, shops: int, before: int, after: int, seed: int = 4) -> Sales:
     """`before` days of the first habits, then `after` of the second.
 
-    The week moves to other weekdays, and what a day brings too much, which used to be there the day
-    after as well, is missing then.
+    The week moves to other weekdays and turns round every second week, and what a day brings too
+    much, which used to be there the day after as well, is missing then.
     """
     random = np.random.default_rng(seed)
     days = np.arange(before + after)
     changed = days >= before
     level = random.normal(5.0, 0.6, shops)
     own = random.normal(0.0, 0.05, (7, shops))
-    week = np.where(changed[:, None], _AFTER[days % 7][:, None], _BEFORE[days % 7][:, None])
+    turned = np.where(days // 7 % 2, -1.0, 1.0) * _AFTER[days % 7]
+    week = np.where(changed, turned, _BEFORE[days % 7])[:, None]
     surprise = np.zeros((len(days), shops))
     shocks = random.normal(0.0, _SURPRISE, surprise.shape)
     for day in days[1:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import multiprocessing
 import time
 import warnings
 from collections.abc import Iterator
@@ -139,6 +140,7 @@ def work(search: Search, seed: int) -> None:
             callbacks=[
                 MaxTrialsCallback(search.trials, states=DONE),
                 lambda _, trial: log_trial(search.registry, search.task, search.run, trial),
+                _end_if_alone,
             ],
         )
 
@@ -152,6 +154,13 @@ def best(study: optuna.Study) -> FrozenTrial | None:
     """The trial of the least loss; None where no trial came to its end."""
     whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return min(whole, key=lambda trial: trial.value or 0.0, default=None)
+
+
+def _end_if_alone(study: optuna.Study, _trial: FrozenTrial) -> None:
+    """Let a process that was started for a search not outlive a search that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        study.stop()
 
 
 def _loss(search: Search, trial: optuna.Trial) -> float:

@@ -21,7 +21,7 @@ def assert_every_forecast_is_that_of_the_log(
     """Two replicas on one database, and whatever may happen to their streams, `runs` times."""
     limits = settings(
         max_examples=runs,
-        stateful_step_count=10,
+        stateful_step_count=8,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
