@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.ensemble import member_specs
 from models.forecaster import new_forecaster
 from models.spec import Spec
-from training.contexts import context
+from training.contexts import contexts_until
 from training.loop import Trainer
 from training.panel import Panel
 from training.pipeline import Candidate
@@ -48,7 +48,7 @@ def within(
     time is too short to learn anything.
     """
     note = folder.with_name(f"{folder.name}.budget.json")
-    if resume and note.exists():
+    if resume and folder.exists() and note.exists():  # an ended fit leaves its note, no folder
         most: int = json.loads(note.read_text(encoding="utf-8"))
     else:
         each = _seconds_a_batch(panel, tried, cutoffs)
@@ -81,10 +81,7 @@ def _seconds_a_batch(panel: Panel, tried: Sequence[Candidate], cutoffs: NDArray[
 
 
 def _timed(panel: Panel, spec: Spec, schedule: Schedule, cutoffs: NDArray[np.int64]) -> float:
-    pasts = [
-        context(panel, series, spec, int(cutoff))
-        for series, cutoff in zip(panel.series, cutoffs, strict=True)
-    ]
+    pasts = contexts_until(panel, spec, cutoffs)
     forecaster = new_forecaster(spec, schedule.seed)
     scale_covariates(forecaster, pasts)
     trainer = Trainer(forecaster, schedule, pasts, validation(spec, pasts, seed=schedule.seed))

@@ -53,6 +53,30 @@ def source(text: str) -> str | Path:
     return text if "://" in text else Path(text)
 
 
+def panel_of(
+    data: str,
+    *,
+    freq: str | None,
+    timezone: str | None,
+    columns_text: str,
+    hist_exog: str,
+    futr_exog: str,
+    stat_exog: str,
+    query: str | None,
+) -> Panel:
+    """Read series as the options of the command line say."""
+    return load(
+        source(data),
+        freq=freq,
+        timezone=timezone,
+        columns=columns(columns_text),
+        hist_exog=words(hist_exog),
+        futr_exog=words(futr_exog),
+        stat_exog=words(stat_exog),
+        query=query,
+    )
+
+
 def panel_for(spec: Spec, data: str, columns_text: str, query: str | None) -> Panel:
     """Read series as a forecaster's spec has them: its frequency, time zone and covariates."""
     return load(

@@ -57,6 +57,14 @@ def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -
     return result
 
 
+def contexts_until(panel: Panel, spec: Spec, cutoffs: NDArray[np.int64]) -> list[Context]:
+    """One context a series: its leading `cutoffs` (n_series,) steps. See `contexts`."""
+    return [
+        context(panel, series, spec, int(cutoff))
+        for series, cutoff in zip(panel.series, cutoffs, strict=True)
+    ]
+
+
 def _chosen(role: str, has: Sequence[str], wants: Sequence[str], values: Values) -> Values:
     """The columns (..., has) -> (..., wants), by name."""
     lacking = [name for name in wants if name not in has]

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import Context
 from models.ensemble import ensemble
 from models.forecaster import Forecaster
 from models.manifest import Memory
 from models.spec import Spec
 from training.calibration import calibrate
-from training.contexts import context
+from training.contexts import context, contexts_until
 from training.held_out import held_out
 from training.loop import EpochRecord, Progress
 from training.memory import measure_memory
@@ -73,7 +72,9 @@ def fit(
     Raises ValueError where the series are too short to learn from, FitError where the loss stays
     infinite, and CheckpointError for a file of another fit. KeyboardInterrupt passes through.
     """
-    cutoffs, pasts = _pasts(panel, spec, cutoffs)
+    lengths = np.array([len(series) for series in panel.series], dtype=np.int64)
+    cutoffs = lengths if cutoffs is None else np.minimum(cutoffs, lengths)
+    pasts = contexts_until(panel, spec, cutoffs)
     held = validation(spec, pasts, seed=schedule.seed)
     with torch_threads(schedule.threads):
         members = train_members(spec, schedule, pasts, held, checkpoint=checkpoint, report=report)
@@ -109,26 +110,13 @@ def best_loss(
     As `fit`; what `report` raises ends it. Raises ValueError where the series are too short to be
     validated on.
     """
-    _, pasts = _pasts(panel, spec, cutoffs)
+    pasts = contexts_until(panel, spec, cutoffs)
     held = validation(spec, pasts, seed=schedule.seed)
     if not held.contexts:
         raise ValueError("the series are too short for windows to validate on")
     with torch_threads(schedule.threads):
         trained = train_members(spec, schedule, pasts, held, checkpoint=None, report=report)
     return min(record.valid_loss for each in trained for record in each.history)
-
-
-def _pasts(
-    panel: Panel, spec: Spec, cutoffs: NDArray[np.int64] | None
-) -> tuple[NDArray[np.int64], list[Context]]:
-    """The cutoffs (n_series,) within the series, and what lies before them."""
-    lengths = np.array([len(series) for series in panel.series], dtype=np.int64)
-    cutoffs = lengths if cutoffs is None else np.minimum(cutoffs, lengths)
-    pasts = [
-        context(panel, series, spec, int(cutoff))
-        for series, cutoff in zip(panel.series, cutoffs, strict=True)
-    ]
-    return cutoffs, pasts
 
 
 def _one_after_the_other(members: Sequence[Trained]) -> tuple[EpochRecord, ...]:

@@ -88,7 +88,7 @@ def _train(
         line = found.line(belief)
         begin(forecaster, line)
         spread(forecaster, pasts, held.ends)
-    start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+        start = {name: value.clone() for name, value in forecaster.state_dict().items()}
     trainer = Trainer(forecaster, schedule, pasts, held)
     seconds, cpu_seconds = _run(trainer, checkpoint, report)
     trainer.take_best()

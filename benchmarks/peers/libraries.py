@@ -123,7 +123,6 @@ def deepar(series: Sequence[Values]) -> Forecast:
             "enable_progress_bar": False,
             "enable_model_summary": False,
             "logger": False,
-            "enable_checkpointing": False,
         },
     ).train(told(series))
 

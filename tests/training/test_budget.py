@@ -46,6 +46,7 @@ def test_a_long_time_changes_nothing(tmp_path: Path) -> None:
 def test_a_fit_that_goes_on_has_the_batches_that_it_began_with(tmp_path: Path) -> None:
     folder = tmp_path / "steps"
     began = within(5.0, steps_panel(), tried(10**6), CUTOFFS, folder=folder, resume=False)
+    folder.mkdir()  # the fit has begun
     goes_on = within(1.0, steps_panel(), tried(10**6), CUTOFFS, folder=folder, resume=True)
     assert batches(goes_on) == batches(began)
 
@@ -53,3 +54,10 @@ def test_a_fit_that_goes_on_has_the_batches_that_it_began_with(tmp_path: Path) -
 def test_too_short_a_time_is_told_with_what_would_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="give --budget as much"):
         within(1e-6, steps_panel(), tried(30), CUTOFFS, folder=tmp_path / "x", resume=False)
+
+
+def test_the_note_of_a_fit_that_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
+    folder = tmp_path / "steps"
+    (tmp_path / "steps.budget.json").write_text("20", encoding="utf-8")
+    again = within(3600.0, steps_panel(), tried(30), CUTOFFS, folder=folder, resume=True)
+    assert batches(again) == {30}

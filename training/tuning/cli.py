@@ -74,20 +74,18 @@ def tune(
         task_name(task)  # before the data are read
         if cell not in _CELLS:
             raise ValueError(f"--cell {cell.value}: a search has lstm, gru or all")
-        from training.columns import columns as read_columns  # noqa: PLC0415
-        from training.columns import numbers, seconds, source, words  # noqa: PLC0415
-        from training.sources import load  # noqa: PLC0415
+        from training.columns import numbers, panel_of, seconds  # noqa: PLC0415
         from training.tuning.command import tune_panel  # noqa: PLC0415
 
         left = None if budget is None else seconds(budget)
-        panel = load(
-            source(data),
+        panel = panel_of(
+            data,
             freq=freq,
             timezone=timezone,
-            columns=read_columns(columns),
-            hist_exog=words(hist_exog),
-            futr_exog=words(futr_exog),
-            stat_exog=words(stat_exog),
+            columns_text=columns,
+            hist_exog=hist_exog,
+            futr_exog=futr_exog,
+            stat_exog=stat_exog,
             query=query,
         )
         tune_panel(

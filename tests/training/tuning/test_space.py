@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna import create_study
+from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial
 
 from tests.training.panels import panel_of, seasonal
@@ -42,9 +43,7 @@ def test_every_point_is_a_forecaster_that_fits_the_series(
     seed: int, length: int, horizon: int, low: float
 ) -> None:
     space = space_of(seasonal(length) + low, horizon=horizon)
-    study = create_study()
-    study.sampler.reseed_rng()
-    suggested = space.suggest(study.ask())
+    suggested = space.suggest(create_study(sampler=RandomSampler(seed=seed)).ask())
     spec, _ = space.at(suggested)
     assert spec.input_size <= max(1, (length - horizon) // 2, space.spec.input_size)
     ensemble, _ = space.at(suggested, "ensemble")
