@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import httpx
@@ -19,6 +18,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from store.settings import Settings
 from tests.service.conftest import counted
+from tests.service.held_back import HeldBack
 from tests.service.registries import EmbeddedRegistry
 from tests.service.running import eventually
 
@@ -68,18 +68,12 @@ def test_a_signal_lets_requests_in_flight_finish(
     children = psutil.Process(process.pid).children()
     assert len(children) == 1
     series = [{"unique_id": str(i), "y": [1.0 + j % 7 for j in range(900)]} for i in range(300)]
-    answers: list[httpx.Response] = []
-    body = counted() | {"series": series}
-    asking = threading.Thread(
-        target=lambda: answers.append(httpx.post(f"{url}/v1/forecast", json=body, timeout=60))
-    )
-    asking.start()
-    eventually(lambda: b'"started"' in log.read_bytes() or asking.is_alive())
-    threading.Event().wait(0.15)
+    body = json.dumps(counted() | {"series": series}).encode()
+    asking = HeldBack(f"{url}/v1/forecast", body)
     process.send_signal(signal.SIGTERM)
-    asking.join()
+    eventually(lambda: not is_ready())
+    assert asking.send()[0] == 200
     assert process.wait(30) in (0, -signal.SIGTERM)
-    assert [answer.status_code for answer in answers] == [200]
     assert not any(child.is_running() for child in children)
     lines = [json.loads(line) for line in log.read_bytes().splitlines()]
     assert {"event", "level", "timestamp"} <= set(lines[0])

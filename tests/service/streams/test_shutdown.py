@@ -20,6 +20,7 @@ from store.log import tails
 from store.streams import find_streams
 from tests.faults.clusters import cluster
 from tests.faults.serving import Service, served_once
+from tests.service.held_back import HeldBack
 from tests.service.running import eventually
 from tests.service.streams.listening import Told, hour, streams, told
 
@@ -145,24 +146,8 @@ def test_what_is_in_work_is_finished_while_new_work_is_refused(service: Service)
     assert httpx.put(f"{url}/a").status_code == 201
     rows = [{"unique_id": "a", "ds": hour(step), "y": 1.0 + step % 24} for step in range(1_000)]
     body = json.dumps({"observations": rows}).encode()
-    half_way, refusing = threading.Event(), threading.Event()
-    answers: list[httpx.Response] = []
-
-    def halves() -> Iterator[bytes]:
-        yield body[: len(body) // 2]
-        half_way.set()
-        refusing.wait(60)
-        yield body[len(body) // 2 :]
-
-    def work() -> None:
-        place = f"{service.url}/v1/models/{TASK}/observations?forecast=true"
-        headers = {"content-type": "application/json"}
-        answers.append(httpx.post(place, content=halves(), headers=headers, timeout=60))
-
-    working = threading.Thread(target=work)
-    working.start()
-    assert half_way.wait(30)
-    time.sleep(1)  # the service has its head by now
+    place = f"{service.url}/v1/models/{TASK}/observations?forecast=true"
+    working = HeldBack(place, body)
     service.process.terminate()
     eventually(lambda: httpx.get(f"{service.url}/readyz").status_code == 503)
     for path in (f"{url}/a", f"{service.url}/readyz", f"{url}/a/events"):
@@ -170,12 +155,11 @@ def test_what_is_in_work_is_finished_while_new_work_is_refused(service: Service)
         assert refused.status_code == 503, path
         assert refused.headers["retry-after"]
         assert refused.headers["connection"] == "close"
-    refusing.set()
-    working.join()
+    status, answer = working.send()
     service.process.join(30)
     assert service.process.exitcode == 0
-    assert [answer.status_code for answer in answers] == [200]
-    assert all(result["status"] == 200 for result in answers[0].json()["results"])
+    assert status == 200
+    assert all(result["status"] == 200 for result in json.loads(answer)["results"])
 
 
 def test_a_listener_is_told_when_to_come_back(service: Service) -> None:
