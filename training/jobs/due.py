@@ -21,6 +21,8 @@ LATE_MS = 60_000
 """A due time that is older than this was missed: a scheduler looks every second."""
 MOST = 24
 """Runs that `all` makes of missed times at most, the newest ones."""
+AGAIN_MS = 3_600_000
+"""Between a run that did not end a drift and the next one for it, however short the cool-down."""
 _LOOKED_THROUGH = 100_000
 """Missed times that are looked through, two months of every minute; older ones are dropped."""
 
@@ -60,18 +62,21 @@ def ask_drifted(connection: Connection, now: int, drift_since: DriftSince) -> li
 def drifted(
     connection: Connection, now: int, drift_since: DriftSince
 ) -> list[tuple[Schedule, int]]:
-    """The schedules that drift is to start a run of now, and since when.
+    """The schedules that drift is to start a run of now, and when that run came due.
 
-    One drift makes one run. None is made while the task has a run that is not finished, before the
-    cool-down after its newest has passed, or if the newest was finished after the drift was raised.
+    None is made while the task has a run that is not finished, or before the cool-down after its
+    newest has passed. A run that has helped answers the drift, and so does one that somebody
+    stopped; where the newest was refused or failed, another may be made: there is more to learn
+    from by then.
     """
     found = []
     for schedule in drift_schedules(connection):
         since = drift_since(connection, schedule.task)
-        if since is not None and may_follow(
-            newest_run(connection, schedule.task), schedule, since, now
-        ):
-            found.append((schedule, since))
+        if since is None:
+            continue
+        due = may_follow(newest_run(connection, schedule.task), schedule, since)
+        if due is not None and due <= now:
+            found.append((schedule, due))
     return found
 
 
@@ -90,11 +95,15 @@ def _chosen(dues: list[int], missed: Missed, now: int) -> list[int]:
     return [due for due in dues[-1:] if missed == "latest" or due >= now - LATE_MS]
 
 
-def may_follow(newest: Run | None, schedule: Schedule, since: int, now: int) -> bool:
-    """Whether drift since a moment may start a run after the newest one. Pure."""
+def may_follow(newest: Run | None, schedule: Schedule, since: int) -> int | None:
+    """From when on drift since a moment may start a run after the newest one, if at all. Pure."""
     if newest is None:
-        return True
+        return since
     if newest.status in UNFINISHED:
-        return False
+        return None
     ended = newest.finished if newest.finished is not None else newest.asked
-    return ended < since and now >= ended + schedule.cooldown
+    if ended < since:
+        return max(since, ended + schedule.cooldown)
+    if newest.status in ("refused", "failed"):
+        return ended + max(schedule.cooldown, AGAIN_MS)
+    return None

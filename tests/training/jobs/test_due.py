@@ -13,9 +13,9 @@ from store import leases
 from store.database import Database, open_database
 from store.leases import Token
 from store.migrate import migrate
-from store.runs import Run, ask_run, list_runs, run_of_schedule
+from store.runs import Run, Status, ask_run, list_runs, run_of_schedule
 from store.schedules import Missed, Schedule, find_schedule, put_schedule
-from training.jobs.due import MOST, ask_drifted, ask_due, chosen
+from training.jobs.due import AGAIN_MS, MOST, ask_drifted, ask_due, chosen
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -95,13 +95,13 @@ def test_a_schedule_that_skips_moves_on_all_the_same(database: Database) -> None
     assert moved.next_due == THREE + 24 * HOUR
 
 
-def ended(database: Database, now: int) -> Run:
+def ended(database: Database, now: int, status: Status = "refused") -> Run:
     """A run of the task that was asked for and finished at one moment."""
     with database.writing() as connection:
         ask_run(connection, run_of_schedule(NIGHTLY, "manual", now, "me"), now)
         run = leases.claim(connection, "me", now, lease=MINUTE, attempts=3)
         assert run is not None
-        assert leases.finish(connection, Token(run.id, run.fence), now, "refused")
+        assert leases.finish(connection, Token(run.id, run.fence), now, status)
     return run
 
 
@@ -110,7 +110,7 @@ def drifted(database: Database, since: int | None, now: int) -> list[str]:
         return [run.trigger for run in ask_drifted(connection, now, lambda *_: since)]
 
 
-def test_drift_makes_one_run(database: Database) -> None:
+def test_drift_makes_one_run_at_a_time(database: Database) -> None:
     with database.writing() as connection:
         put_schedule(connection, NIGHTLY)
     assert drifted(database, None, THREE) == []
@@ -119,7 +119,7 @@ def test_drift_makes_one_run(database: Database) -> None:
     with database.writing() as connection:
         run = leases.claim(connection, "me", THREE + 3, lease=MINUTE, attempts=3)
         assert run is not None
-        leases.finish(connection, Token(run.id, run.fence), THREE + 4, "refused")
+        leases.finish(connection, Token(run.id, run.fence), THREE + 4, "succeeded")
     assert drifted(database, THREE, THREE + 48 * HOUR) == []  # this drift has had its run
 
 
@@ -132,11 +132,27 @@ def test_drift_waits_for_the_cool_down(database: Database) -> None:
     assert drifted(database, since, THREE + 24 * HOUR) == ["drift"]
 
 
-def test_drift_from_before_the_newest_run_is_answered_already(database: Database) -> None:
+@pytest.mark.parametrize("status", ["succeeded", "cancelled"])
+def test_drift_from_before_a_run_that_helped_or_was_stopped_is_answered(
+    database: Database, status: Status
+) -> None:
     with database.writing() as connection:
         put_schedule(connection, NIGHTLY)
-    ended(database, THREE)
+    ended(database, THREE, status)
     assert drifted(database, THREE - 1, THREE + 48 * HOUR) == []
+
+
+@pytest.mark.parametrize("status", ["refused", "failed"])
+@pytest.mark.parametrize(("cooldown", "wait"), [(24 * HOUR, 24 * HOUR), (0, AGAIN_MS)])
+def test_drift_that_a_run_did_not_end_is_asked_about_again_after_the_cool_down(
+    database: Database, status: Status, cooldown: int, wait: int
+) -> None:
+    with database.writing() as connection:
+        put_schedule(connection, replace(NIGHTLY, cooldown=cooldown))
+    ended(database, THREE, status)
+    assert drifted(database, THREE - 1, THREE + wait - 1) == []
+    assert drifted(database, THREE - 1, THREE + wait) == ["drift"]
+    assert drifted(database, THREE - 1, THREE + wait) == []  # it is queued
 
 
 def test_drift_starts_nothing_where_it_may_not(database: Database) -> None:
