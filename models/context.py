@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .spec import Spec
+from .timeline import ClockArray
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -17,9 +20,23 @@ class Context:
         futr_exog in the spec's order, in their own units; NaN where unknown.
     futr: (horizon, len(spec.futr_exog)) float32, the steps after the origin.
     stat: (len(spec.stat_exog),) float32.
+    ahead: (h, spec.exog_size) float32, the covariates of the steps after the origin as in `exog`:
+        needed where h steps are forecast, more than the horizon.
     """
 
     y: NDArray[np.float64]
     exog: NDArray[np.float32]
     futr: NDArray[np.float32]
     stat: NDArray[np.float32]
+    ahead: NDArray[np.float32] | None = None
+
+
+def covariates_ahead(
+    spec: Spec, clock: ClockArray, futr: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """`Context.ahead` of steps at `clock` (h,), of which futr (h, n_futr) is known."""
+    ahead = np.full((len(clock), spec.exog_size), np.nan, np.float32)
+    if spec.calendar:
+        ahead[:, : 2 * len(spec.calendar)] = spec.timeline.calendar(clock, spec.calendar)
+    ahead[:, spec.exog_size - len(spec.futr_exog) :] = futr
+    return ahead

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .beyond import beyond
 from .context import Context
 from .forecaster import Forecaster
 from .replay import advanced
@@ -16,24 +17,41 @@ from .state import State
 
 
 def predict(
-    forecaster: Forecaster, contexts: Sequence[Context], *, batch_size: int = 128
+    forecaster: Forecaster,
+    contexts: Sequence[Context],
+    *,
+    h: int | None = None,
+    batch_size: int = 128,
 ) -> NDArray[np.float64]:
     """(n, horizon, outputs) forecasts after each context's last step, in data units.
 
+    h: as many steps instead of the horizon; for more (`models.beyond`), contexts have `ahead`.
     Contexts may differ in length. One without any observation in its newest window gives NaN.
     Threads may call this at once on one forecaster.
     """
     spec = forecaster.spec
-    values = np.full((len(contexts), spec.horizon, spec.outputs), np.nan)
+    h = spec.horizon if h is None else h
+    values = np.full((len(contexts), h, spec.outputs), np.nan)
     order = sorted(range(len(contexts)), key=lambda i: -contexts[i].y.shape[0])
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             batch = [contexts[i] for i in rows]
             state = replayed(forecaster, batch)
-            futr = torch.from_numpy(np.stack([context.futr for context in batch]))
-            values[rows] = forecaster.forecast(state, futr).numpy()
+            values[rows] = _forecast(forecaster, state, batch, h).numpy()
     return values
+
+
+def _forecast(
+    forecaster: Forecaster, state: State, contexts: Sequence[Context], h: int
+) -> torch.Tensor:
+    if h <= forecaster.spec.horizon:
+        futr = torch.from_numpy(np.stack([context.futr for context in contexts]))
+        return forecaster.forecast(state, futr)[:, :h]
+    ahead = [context.ahead for context in contexts if context.ahead is not None]
+    if len(ahead) < len(contexts):
+        raise ValueError(f"{h} steps ahead want the covariates of those steps")
+    return beyond(forecaster, state, torch.from_numpy(np.stack(ahead)[:, :h]), h)
 
 
 def replayed(forecaster: Forecaster, contexts: Sequence[Context]) -> State:

@@ -20,6 +20,7 @@ import structlog
 import torch
 from numpy.typing import NDArray
 
+from models.beyond import steps_fed_back
 from models.context import Context
 from models.predict import predict
 from service.fair_queue import FairQueue, Piece, cut
@@ -66,20 +67,25 @@ class Batcher:
         await asyncio.gather(*self._workers, return_exceptions=True)
         await asyncio.to_thread(self._pool.shutdown)
 
-    async def forecast(self, loaded: Loaded, contexts: Sequence[Context]) -> NDArray[np.float64]:
-        """(n, horizon, outputs) forecasts of n contexts by one version.
+    async def forecast(
+        self, loaded: Loaded, contexts: Sequence[Context], h: int | None = None
+    ) -> NDArray[np.float64]:
+        """(n, h, outputs) forecasts of n contexts by one version; the horizon where h is less.
 
         Raises 503 if too much is waiting. When the caller is cancelled its series leave the queue.
         """
-        shape = (len(contexts), loaded.spec.horizon, loaded.spec.outputs)
+        spec = loaded.spec
+        h = max(h or 0, spec.horizon)  # shorter ones are cut from it, and computed together
+        shape = (len(contexts), h, spec.outputs)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         job = _Job(loaded, contexts, np.empty(shape), 0, done)
-        pieces = cut(job, [len(context.y) for context in contexts], self._batch_points)
+        fed_back = steps_fed_back(spec, h)
+        pieces = cut(job, [len(context.y) + fed_back for context in contexts], self._batch_points)
         job.pieces_left = len(pieces)
         points = sum(piece.points for piece in pieces)
         if self._queue.points and self._queue.points + points > self._max_queued_points:
             raise busy("too many series are waiting to be forecast")
-        self._queue.add(loaded, pieces)
+        self._queue.add((loaded, h), pieces)
         async with self._more:
             self._more.notify_all()
         try:
@@ -131,8 +137,9 @@ class Batcher:
 
 
 def _compute(batch: Sequence[Piece[_Job]]) -> NDArray[np.float64]:
-    forecaster = batch[0].owner.loaded.forecaster
-    return predict(forecaster, [p.owner.contexts[row] for p in batch for row in p.rows])
+    first = batch[0].owner
+    contexts = [p.owner.contexts[row] for p in batch for row in p.rows]
+    return predict(first.loaded.forecaster, contexts, h=first.values.shape[1])
 
 
 def _settle(job: _Job, error: Exception | None) -> None:

@@ -67,8 +67,8 @@ class SeriesBody(BaseModel):
     futr_exog: Annotated[
         dict[Name, Annotated[Values, Field(max_length=_MAX_FUTURE)]], Field(max_length=256)
     ] = {}
-    """Each of the model's `futr_exog` after the last of `y`: at least `h` values, at most the
-    model's horizon; null, or past the end, is unknown."""
+    """Each of the model's `futr_exog` after the last of `y`: at least `h` values, at most those or
+    the model's horizon; null, or past the end, is unknown."""
     stat_exog: Annotated[dict[Name, float], Field(max_length=256)] = {}
     """Each of the model's covariates that never change."""
 
@@ -92,8 +92,9 @@ class ForecastRequest(BaseModel):
     """A version of it; the champion if neither this nor `alias` is given."""
     alias: AliasName | None = None
     """The version that bears this alias in the registry."""
-    h: Annotated[int, Field(ge=1)] | None = None
-    """Steps to forecast: the model's horizon at most, and that if not given."""
+    h: Annotated[int, Field(ge=1, le=_MAX_FUTURE)] | None = None
+    """Steps to forecast: the model's horizon if not given. For more the model's own forecasts are
+    fed back, and intervals widen."""
     level: (
         Annotated[
             list[Annotated[float, Field(gt=0, lt=100)]],

@@ -17,7 +17,7 @@ from service.forecast_request import ForecastRequest, read_request
 from service.openapi import problems, reference
 from service.parts import Parts, PartsOf
 from service.problems import busy
-from service.series import Bounds, horizon, prepare
+from service.series import Bounds, prepare
 
 router = APIRouter(tags=["forecasts"])
 
@@ -79,12 +79,13 @@ async def _answer(request: Request, parts: Parts, asked: ForecastRequest, size: 
     settings, desk = parts.settings, parts.desk
     loaded = await parts.library.find(asked.model, version=asked.version, alias=asked.alias)
     spec = loaded.spec
+    h = asked.h or spec.horizon
     wanted = columns(spec, level=asked.level, quantiles=asked.quantiles)
-    numbers = len(asked.series) * horizon(asked, spec) * (len(wanted.names) + 1)
+    numbers = len(asked.series) * h * (len(wanted.names) + 1)
     check_size(numbers, settings.max_forecast_numbers)
     bounds = Bounds(settings.max_points, settings.max_total_points)
     # A zone's changes over centuries are a third of a second to look up: not on the event loop.
     elsewhere = "UTC" not in (asked.timezone, spec.timeline.timezone)
     prepared = await desk.do(LARGE if elsewhere else size, prepare, asked, spec, bounds)
-    values = await unless_gone(request, parts.batcher.forecast(loaded, prepared.contexts))
+    values = await unless_gone(request, parts.batcher.forecast(loaded, prepared.contexts, h))
     return await desk.do(numbers * _NUMBER_BYTES, write, asked, prepared, loaded, wanted, values)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models import iso
-from models.context import Context
+from models.beyond import steps_fed_back
+from models.context import Context, covariates_ahead
 from models.spec import Spec
 from models.timeline import Clock, ClockArray, DsError, Timeline
 from service.forecast_request import ForecastRequest, SeriesBody
@@ -55,7 +56,7 @@ def prepare(request: ForecastRequest, spec: Spec, bounds: Bounds) -> Prepared:
 
     Raises 422 with every series' first fault, 413 where the series together span too many steps.
     """
-    h = horizon(request, spec)
+    h = request.h or spec.horizon
     written = _written_timeline(request, spec.timeline)
     clocks = _clocks(request, written)
     contexts: list[Context] = []
@@ -70,7 +71,7 @@ def prepare(request: ForecastRequest, spec: Spec, bounds: Bounds) -> Prepared:
             if len(faults) >= _MOST_FAULTS:
                 break
             continue
-        points += len(context.y)
+        points += len(context.y) + steps_fed_back(spec, h)
         if points > bounds.total_points:
             reason = f"the series span more than {bounds.total_points} steps together"
             raise problem(413, "too-large", reason)
@@ -80,14 +81,6 @@ def prepare(request: ForecastRequest, spec: Spec, bounds: Bounds) -> Prepared:
         raise invalid(faults)
     text = written.format(np.concatenate(ends))
     return Prepared(tuple(contexts), tuple(text[i : i + h] for i in range(0, len(text), h)))
-
-
-def horizon(request: ForecastRequest, spec: Spec) -> int:
-    """The steps asked for; raises 422 for more than the model forecasts."""
-    if request.h is not None and request.h > spec.horizon:
-        reason = f"the model forecasts {spec.horizon} steps at most"
-        raise invalid([Fault(field="h", reason=reason)])
-    return request.h or spec.horizon
 
 
 def _written_timeline(request: ForecastRequest, timeline: Timeline) -> Timeline:
@@ -181,11 +174,13 @@ def _read(
     if np.isnan(y[-spec.input_size :]).all():
         newest = f"the newest {spec.input_size} steps"
         raise _FaultError("y", f"has no observed value among {newest}, which is what is looked at")
+    futr = _futr(series, spec, h)
     context = Context(
         y=y,
         exog=_exog(series, rows, times[:span], spec),
-        futr=_futr(series, spec, h),
+        futr=futr[: spec.horizon],
         stat=_stat(series, spec),
+        ahead=covariates_ahead(spec, times[-h:], futr) if h > spec.horizon else None,
     )
     return context, times[-h:]
 
@@ -228,11 +223,12 @@ def _exog(
 
 def _futr(series: SeriesBody, spec: Spec, h: int) -> NDArray[np.float32]:
     _check_names("futr_exog", series.futr_exog, spec.futr_exog)
-    futr = np.full((spec.horizon, len(spec.futr_exog)), np.nan, np.float32)
+    most = max(h, spec.horizon)
+    futr = np.full((most, len(spec.futr_exog)), np.nan, np.float32)
     for column, name in enumerate(spec.futr_exog):
         values = series.futr_exog[name]
-        if not h <= len(values) <= spec.horizon:
-            reason = f"has {len(values)} values, not {h} to {spec.horizon}"
+        if not h <= len(values) <= most:
+            reason = f"has {len(values)} values, not {h} to {most}"
             raise _FaultError(f"futr_exog.{name}", reason)
         futr[: len(values), column] = _single(f"futr_exog.{name}", values)
     return futr

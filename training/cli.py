@@ -187,7 +187,10 @@ def forecast(
     task: Annotated[str, typer.Option(help="Task to forecast with.")],
     version: Which = "champion",
     horizon: Annotated[
-        int | None, typer.Option("--horizon", "-h", min=1, help="Steps; by default all.")
+        int | None,
+        typer.Option(
+            "--horizon", "-h", min=1, max=4096, help="Steps; by default those it was trained for."
+        ),
     ] = None,
     level: Annotated[str, typer.Option(help="Central intervals in percent: 80,95.")] = "80,95",
     columns: ColumnNames = "",

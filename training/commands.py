@@ -216,12 +216,10 @@ def forecast_series(
     forecaster, _ = load_version(registry, find_version(registry, task, which))
     spec = forecaster.spec
     steps = spec.horizon if horizon is None else horizon
-    if steps > spec.horizon:
-        raise ValueError(f"this version forecasts {spec.horizon} steps, not {steps}")
     levels = [float(word) for word in words(level)] if spec.quantiles else []
     panel = panel_for(spec, data, columns, query)
-    contexts = [context(panel, series, spec, len(series)) for series in panel.series]
-    values = predict(forecaster, contexts)[:, :steps]  # (n, steps, outputs)
+    contexts = [context(panel, series, spec, len(series), steps) for series in panel.series]
+    values = predict(forecaster, contexts, h=steps)  # (n, steps, outputs)
     bounds = quantiles_of(levels)
     between = at_levels(spec.quantiles, values, bounds) if bounds else values[..., :0]
     frames = []

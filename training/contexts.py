@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.context import Context
+from models.context import Context, covariates_ahead
 from models.spec import Spec
 from training.panel import Panel, Series
 
 Values = NDArray[np.float64]
 
 
-def context(panel: Panel, series: Series, spec: Spec, origin: int) -> Context:
+def context(panel: Panel, series: Series, spec: Spec, origin: int, h: int | None = None) -> Context:
     """What is known of `series` when its step `origin` is the first to be forecast.
 
-    origin: 0 .. len(series), the number of leading steps that are seen. See `contexts`.
+    origin: 0 .. len(series), the number of leading steps that are seen. h: steps to be forecast
+    where those are not the horizon. See `contexts`.
     """
-    return contexts(panel, series, spec, [origin])[0]
+    found = contexts(panel, series, spec, [origin])[0]
+    if h is None or h <= spec.horizon:
+        return found
+    columns = _chosen("futr_exog", panel.futr_exog, spec.futr_exog, series.futr_exog)
+    futr = np.full((h, columns.shape[1]), np.nan)
+    known = columns[origin : origin + h]
+    futr[: len(known)] = known
+    clock = panel.timeline.at(series.start, np.arange(origin, origin + h))
+    return replace(found, ahead=covariates_ahead(spec, clock, futr))
 
 
 def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -> list[Context]:

@@ -38,6 +38,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 MAX_STEPS = 1_000_000
 """Steps that one series may span, unobserved ones included."""
+MAX_HORIZON = 4096
+"""Steps that are forecast at most; those beyond the forecaster's horizon by feeding back."""
 
 
 class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped here, and asks for its base
@@ -69,8 +71,8 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         spec = self.forecaster.spec
         horizon = int(params.get("horizon", spec.horizon))
         wanted = [float(level) for level in params.get("quantiles", spec.quantiles)]
-        if not 1 <= horizon <= spec.horizon:
-            raise ValueError(f"horizon must lie between 1 and {spec.horizon}")
+        if not 1 <= horizon <= MAX_HORIZON:
+            raise ValueError(f"horizon must lie between 1 and {MAX_HORIZON}")
         if any(rows["unique_id"].isna()):
             raise ValueError("unique_id is null")
         names, contexts, stamps = [], [], []
@@ -82,7 +84,7 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
             names.append(name)
             contexts.append(series_context)
             stamps.extend(ds)
-        values = self._predict_module.predict(self.forecaster, contexts)[:, :horizon]
+        values = self._predict_module.predict(self.forecaster, contexts, h=horizon)
         frame = {
             "unique_id": np.repeat(np.array(names, dtype=object), horizon),
             "ds": stamps,
@@ -116,7 +118,7 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         last = steps[seen[-1]] if spec.futr_exog else steps[-1]
         length = int(last) + 1
         past = np.arange(length)
-        end = length + spec.horizon
+        end = length + max(horizon, spec.horizon)
 
         def placed(columns: Sequence[str], dtype: type[np.floating[Any]]) -> Any:
             grid = np.full((end, len(columns)), np.nan, dtype=dtype)
@@ -131,15 +133,16 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
             raise ValueError(f"{', '.join(spec.futr_exog)} known for {ahead} of {horizon} steps")
         calendar = timeline.calendar(timeline.at(start, past), spec.calendar)
         hist = placed(spec.hist_exog, np.float32)[:length]
+        following = timeline.at(start, np.arange(length, length + horizon))
+        known = futr[length : length + horizon]
         series_context = self._context_module.Context(
             y=placed(["y"], np.float64)[:length, 0],
             exog=np.concatenate([calendar, hist, futr[:length]], axis=1, dtype=np.float32),
-            futr=futr[length:],
+            futr=futr[length : length + spec.horizon],
             stat=np.array([_constant(rows[name], name) for name in spec.stat_exog], np.float32),
+            ahead=self._context_module.covariates_ahead(spec, following, known),
         )
-        return series_context, timeline.format(
-            timeline.at(start, np.arange(length, length + horizon))
-        )
+        return series_context, timeline.format(following)
 
 
 def _stamps(ds: pd.Series[Any], kind: str) -> list[Any]:

@@ -130,6 +130,15 @@ def test_horizon_and_quantiles_are_parameters(model: Logged) -> None:
     np.testing.assert_allclose(answer[["q0.3", "q0.5"]], expected.reshape(-1, 2), rtol=1e-12)
 
 
+def test_a_horizon_beyond_the_fit_gives_the_numbers_of_the_service(model: Logged) -> None:
+    one = model(futr_exog=())
+    contexts = [context(one.given, each, one.spec, len(each), 15) for each in one.given.series]
+    expected = predict(one.forecaster, contexts, h=15)
+    answer = one.load().predict(one.rows(steps=200), params={"horizon": 15})
+    np.testing.assert_allclose(answer["mean"], point(one.spec, expected).ravel(), rtol=1e-12)
+    np.testing.assert_allclose(answer["q0.1"], expected[..., 1].ravel(), rtol=1e-12)
+
+
 def test_rows_in_any_order_and_without_the_unobserved_mean_the_same(model: Logged) -> None:
     one = model(**BARE)
     loaded = one.load()
@@ -191,7 +200,8 @@ def test_nothing_in_is_nothing_out(model: Logged) -> None:
     ("params", "reason"),
     [
         ({"horizon": 0}, "horizon"),
-        ({"horizon": 7}, "between 1 and 6"),
+        ({"horizon": 7}, "price known for 6 of 7 steps"),
+        ({"horizon": 4097}, "between 1 and 4096"),
         ({"quantiles": [0.01]}, "0.025"),
         ({"quantiles": "all"}, "quantiles"),
     ],
@@ -216,15 +226,8 @@ def test_its_requirements_are_listed_and_pinned(model: Logged) -> None:
     lines = (model().folder / "requirements.txt").read_text().split()
     assert "torch==2.13.0" in lines
     assert all("==" in line and "+" not in line for line in lines)
-    assert {line.partition("==")[0] for line in lines} == {
-        "mlflow",
-        "numpy",
-        "pandas",
-        "pydantic",
-        "safetensors",
-        "torch",
-        "tzdata",
-    }
+    named = {line.partition("==")[0] for line in lines}
+    assert named == {"mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch", "tzdata"}
 
 
 def test_its_input_example_is_json_that_every_parser_reads(model: Logged) -> None:

@@ -36,15 +36,16 @@ def refused(client: httpx.Client, body: Any, status: int) -> Any:
     return answer.json()
 
 
-def expected(spec: Spec, y: list[float | None]) -> Any:
-    """(horizon, outputs) of the untrained forecaster that the registry holds."""
+def expected(spec: Spec, y: list[float | None], h: int | None = None) -> Any:
+    """(h or horizon, outputs) of the untrained forecaster that the registry holds."""
     context = Context(
         y=np.array(y, np.float64),
         exog=np.zeros((len(y), 0), np.float32),
         futr=np.zeros((spec.horizon, 0), np.float32),
         stat=np.zeros(0, np.float32),
+        ahead=np.zeros((h or 0, 0), np.float32),
     )
-    return predict(new_forecaster(spec, 0), [context])[0]
+    return predict(new_forecaster(spec, 0), [context], h=h)[0]
 
 
 def test_the_answer_holds_the_forecasters_numbers(client: httpx.Client) -> None:
@@ -70,6 +71,20 @@ def test_series_are_answered_in_their_order_however_long_they_are(client: httpx.
         assert forecasts["ds"][0] == len(y)
         median = expected(spec(timeline=COUNTED), list(y))[:, 5]
         np.testing.assert_allclose(forecasts["mean"], median, rtol=1e-5)
+
+
+def test_more_steps_than_were_trained_for_are_fed_back_and_widen(client: httpx.Client) -> None:
+    body = counted(h=15)
+    series = forecast(client, body)["forecasts"][0]
+    assert series["ds"] == list(range(32, 47))
+    values = expected(spec(timeline=COUNTED), body["series"][0]["y"], 15)
+    np.testing.assert_allclose(list(series["quantiles"].values()), values.T, rtol=1e-5)
+    own = forecast(client, counted())["forecasts"][0]
+    assert series["mean"][:6] == own["mean"]
+    low, high = np.array(series["quantiles"]["0.1"]), np.array(series["quantiles"]["0.9"])
+    assert ((high - low)[6:12] > (high - low)[:6]).all()
+    problem = refused(client, counted(h=4097), 422)
+    assert problem["errors"][0]["field"] == "h"
 
 
 def test_fewer_steps_are_the_first_of_all(client: httpx.Client) -> None:
@@ -157,7 +172,6 @@ def test_an_unknown_model_is_not_found(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "limit"),
     [
-        ({"h": 7}, "h", "6 steps"),
         ({"quantiles": [0.99]}, "quantiles", "0.025 and 0.975"),
         ({"level": [99]}, "level", "at most 95 percent"),
     ],

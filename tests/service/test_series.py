@@ -98,6 +98,26 @@ def test_covariates_stand_where_the_forecaster_looks_for_them() -> None:
     np.testing.assert_array_equal(context.stat, [12.5])
 
 
+def test_steps_beyond_the_horizon_have_their_calendar_and_what_is_known_of_them() -> None:
+    series = {
+        "start": "2026-01-01T04:00Z",
+        "y": [1.0, 2.0],
+        "exog": {"holiday": [0, 1], "temperature": [20.5, 3.0], "price": [3.0, 4.0]},
+        "futr_exog": {"price": list(range(8)), "holiday": [1.0] * 8},
+        "stat_exog": {"area": 12.5},
+    }
+    both = prepared(spec(**WITH_COVARIATES), series, h=8)
+    assert both.stamps[0][-1] == "2026-01-01T13:00:00+00:00"
+    context = both.contexts[0]
+    assert context.ahead is not None
+    assert (context.futr.shape, context.ahead.shape) == ((6, 2), (8, 5))
+    np.testing.assert_allclose(context.ahead[0], [1.0, 0.0, np.nan, 0.0, 1.0], atol=1e-6)
+    np.testing.assert_array_equal(context.ahead[:, 3], np.arange(8))
+    np.testing.assert_array_equal(context.futr, context.ahead[:6, 3:])
+    short = series | {"futr_exog": {"price": [1.0] * 7, "holiday": [1.0] * 8}}
+    assert fault(spec(**WITH_COVARIATES), short, h=8).reason == "has 7 values, not 8 to 8"
+
+
 HOUR = {"start": "2026-01-01T00:00Z", "y": [1.0, 2.0]}
 
 
@@ -166,7 +186,6 @@ def test_one_request_keeps_to_times_with_or_without_an_offset() -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "reason"),
     [
-        ({"h": 7}, "h", "forecasts 6 steps at most"),
         ({"freq": "D"}, "freq", "frequency is h"),
         ({"freq": "fortnightly"}, "freq", "frequency is h"),
         ({"timezone": "Mars/Olympus"}, "timezone", "is no time zone"),
