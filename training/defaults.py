@@ -17,6 +17,9 @@ _MUCH, _LITTLE = 50_000, 2_000
 has learnt them by heart."""
 _WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
 """Decision 13 has a table of what the gate finds by how many windows of how many series."""
+_SEASONS, _SMOOTHED = 4, 64
+"""In the window where there is room: smoothing wants to see a season several times. Below `_MUCH`
+values only; from there on the gates remember it."""
 _DEEPEST = 1e-9
 """The share of the largest value below which a small one is as good as zero."""
 
@@ -27,8 +30,8 @@ def default_spec(
     """A spec for the panel; season None takes the frequency's own.
 
     The window is the longest season that still leaves half of the median series to forecast from,
-    as often as covers two horizons where there is room for it; two horizons where there is no
-    season.
+    as often as covers two horizons where there is room for it, and four times where there is little
+    data; two horizons where there is no season.
     """
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
@@ -100,7 +103,8 @@ def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
     if not fitting:
         return min(2 * horizon, room)
     season = max(fitting)
-    return season * min(room // season, -(-2 * horizon // season))
+    least = 1 if _observed(panel).size >= _MUCH else min(_SEASONS, _SMOOTHED // season)
+    return season * min(room // season, max(least, -(-2 * horizon // season)))
 
 
 def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

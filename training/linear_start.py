@@ -7,7 +7,6 @@ data. Decision 19 has the evidence.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,21 +17,23 @@ from torch import Tensor, nn
 
 from models.context import Context
 from models.forecaster import Forecaster
-from models.head import seasonal_naive_weights
 from models.spec import Spec
-from models.transform import to_data, to_network
-from training.validation import Validation
+from models.transform import to_network
+from training.ridge import Line, Trust, moments_of
+from training.smoothing import likely_smoothing
 
-_ORIGINS, _SPREAD_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
-"""Forecast origins that the map is solved for and that its errors are looked at, evenly spread, and
+_ORIGINS, _FOLDED_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
+"""Forecast origins that the map is solved for and that it is cross-validated on, evenly spread, and
 how many are held at once."""
 _FARTHEST = 10.0
 """Window scales beyond which a target counts no more: least squares must not chase a spike."""
 BELIEFS = (0.25, 0.05, 0.01, 0.002)
-"""How much the seasonal naive forecast may be believed, a priori the first: the inverse of the sum
-of the squares by which its weights are expected to be wrong, in units of the window's scale."""
-_PLAINLY = 0.1
-_TINY = 1e-9
+"""How much exponential smoothing may be believed (`training.ridge.Trust`), a priori the first."""
+_PLAINLY, _ENOUGH = 0.98, 30.0
+"""By what part less belief must lessen the error, and the stretches that may say so."""
+_SHARE, _SHARE_STRETCHES = 0.5, 20.0
+"""The share of the regression a priori, and for how many stretches of data that stands."""
+_FOLDS = 4
 _FEWEST = 20
 """Origins below which the spread of the errors is not read off them."""
 _HALF = 60.0
@@ -40,108 +41,67 @@ _HALF = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A map from a scaled window to every horizon: weight (horizon, lags), bias (horizon,)."""
+class Found:
+    """What the windows of series tell.
 
-    weight: Tensor
-    bias: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """What least squares need of the windows that were learnt from.
-
-    gram: (lags + 1, lags + 1), moment: (lags + 1, horizon), means over origins; a last column of
-    ones. variance: the mean squared error of the seasonal naive forecast. origins: how many there
-    are in the series, more than were looked at where they are many.
+    line: regression drawn to the exponential smoothing that is likely, as far as cross-validation
+    trusts it. missed: (N, horizon) what it missed in windows that it was not solved for, in their
+    scale.
     """
 
-    naive: Tensor
-    gram: Tensor
-    moment: Tensor
-    variance: float
-    origins: int
-
-    def line(self, belief: float = BELIEFS[0]) -> Line:
-        """Ridge regression of what followed on the windows, drawn to the seasonal naive weights.
-
-        It minimizes the mean squared error in the scale of each window plus a penalty on the
-        distance from those weights (Hoerl & Kennard 1970). As a posterior mode the penalty is the
-        variance of the errors over that of a weight, divided by the number of origins that do not
-        overlap: the less there is to see, the nearer the map stays to seasonal naive. belief: the
-        inverse of the expected sum of the squares by which its weights are wrong.
-        """
-        lags, horizon = self.naive.shape[1], self.naive.shape[0]
-        penalty = max(_TINY, belief * lags * self.variance * horizon / self.origins)
-        ridge = penalty * torch.eye(lags + 1, dtype=torch.float64)
-        change = torch.linalg.solve(self.gram + ridge, self.moment)  # (lags + 1, horizon)
-        return Line(self.naive + change[:-1].T, change[-1])
+    line: Line
+    trust: Trust
+    missed: Tensor
 
 
-def moments(
-    forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]
-) -> Moments | None:
-    """Of what followed the windows of series, in the scale of each window.
+def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Found | None:
+    """At what followed the windows of series.
 
-    ends: (n_series,) the leading steps of each of `pasts` that are learnt from. Missing values are
-    zero in the window, as the network sees them; targets that are missing are left out. None where
-    the network has no skip, or no origin has its whole horizon within the series.
+    ends: (n_series,) the leading steps of each of `pasts` that are learnt from. None where the
+    network has no skip, or no origin has its whole horizon within the series.
     """
     spec = forecaster.spec
-    total = sum(_origins(spec, int(end)) for end in ends)
-    if forecaster.head.skip is None or not total:
+    stretches = sum(_origins(spec, int(end)) for end in ends) / spec.horizon  # without overlap
+    if forecaster.head.skip is None or not stretches:
         return None
-    size = spec.lags + 1
-    naive = seasonal_naive_weights(spec).double()  # (horizon, lags)
-    gram = torch.zeros(size, size, dtype=torch.float64)
-    moment = torch.zeros(size, spec.horizon, dtype=torch.float64)
-    known = torch.zeros(spec.horizon, dtype=torch.float64)
-    squares, n = 0.0, 0
-    for z, target in _pairs(forecaster, pasts, ends, most=_ORIGINS):
-        rows = torch.cat([z, z.new_ones(len(z), 1)], 1)  # (N, lags + 1)
-        missed = target - z @ naive.T  # (N, horizon)
-        known += missed.isfinite().sum(0)
-        missed = missed.nan_to_num(0.0)
-        squares += float(missed.square().sum())
-        gram += rows.T @ rows
-        moment += rows.T @ missed
-        n += len(z)
-    if not n:
+    found = moments_of(_pairs(forecaster, pasts, ends, most=_ORIGINS))
+    if found is None:
         return None
-    variance = squares / max(1.0, float(known.sum()))
-    return Moments(naive, gram / n, moment / known.clamp_min(1.0), variance, total)
+    smooth = likely_smoothing(spec, found, stretches)
+    pairs = list(_pairs(forecaster, pasts, ends, most=_FOLDED_ORIGINS))
+    windows, followed = torch.cat([z for z, _ in pairs]), torch.cat([y for _, y in pairs])
+    trust, missed = _trusted(windows, followed, smooth, stretches)
+    return Found(found.line(smooth, stretches, trust), trust, missed)
 
 
-def believed(forecaster: Forecaster, found: Moments, held: Validation) -> float:
-    """How much of seasonal naive to believe: less than a priori where validation shows plainly.
+def _trusted(
+    windows: Tensor, followed: Tensor, smooth: Tensor, stretches: float
+) -> tuple[Trust, Tensor]:
+    """How far to trust regression beyond smoothing, and what such lines miss, by stacking.
 
-    Less belief must make the absolute error smaller by a tenth, and by two standard errors of the
-    difference between windows.
+    Each quarter of the origins is forecast by the regression of the other three. The share of it
+    that makes the mean absolute error least (Wolpert 1992; Breiman 1996) is drawn to a half.
+    windows (N, lags), followed (N, horizon), smooth (horizon, lags).
     """
-    if len(held.contexts) < 2:
-        return BELIEFS[0]
-    errors = [_errors(forecaster, found.line(belief), held) for belief in BELIEFS]
-    best = 0
-    for each in range(1, len(BELIEFS)):
-        gain = errors[0] - errors[each]  # (V,)
-        plain = max(_PLAINLY * errors[0].mean(), 2 * gain.std() / math.sqrt(len(gain)))
-        if gain.mean() > plain and errors[each].mean() < errors[best].mean():
-            best = each
-    return BELIEFS[best]
-
-
-def _errors(forecaster: Forecaster, line: Line, held: Validation) -> Tensor:
-    """(V,) mean absolute errors of a line's forecasts, in each window's scale of validation."""
-    spec = forecaster.spec
-    windows = torch.full((len(held.contexts), spec.input_size), torch.nan, dtype=torch.float64)
-    for row, past in enumerate(held.contexts):
-        newest = torch.from_numpy(past.y[-spec.input_size :].copy())
-        windows[row, windows.shape[1] - len(newest) :] = to_network(newest, spec)
-    window = forecaster.encoder.scaled(windows)
-    said = window.z.double() @ line.weight.T + line.bias  # (V, horizon)
-    values = to_data(window.loc + window.scale * said, spec)
-    missed = (values - torch.from_numpy(held.truth)).abs() / torch.from_numpy(held.scale)[:, None]
-    return missed.nanmean(1)
+    plain = followed - windows @ smooth.T  # (N, horizon)
+    fold = torch.arange(len(windows)) * _FOLDS // len(windows)  # (N,), each in one piece
+    rest = [moments_of([(windows[fold != k], followed[fold != k])]) for k in range(_FOLDS)]
+    shares = torch.linspace(0, 1, 21, dtype=torch.float64)
+    least, belief, share, gained = float("inf"), BELIEFS[0], 0.0, plain
+    for each in BELIEFS if stretches >= _ENOUGH else BELIEFS[:1]:
+        more = torch.zeros_like(plain)  # what regression forecasts beyond smoothing
+        for k, others in enumerate(rest):
+            if others is not None:
+                line = others.line(smooth, stretches * (1 - 1 / _FOLDS), Trust(each, 1.0))
+                here = fold == k
+                more[here] = windows[here] @ (line.weight - smooth).T + line.bias
+        errors = torch.stack([(plain - part * more).abs().nanmean() for part in shares])
+        if float(errors.min()) < _PLAINLY * least:
+            least, belief, gained = float(errors.min()), each, more
+            share = float(shares[errors.argmin()])
+    prior = _SHARE_STRETCHES / (stretches + _SHARE_STRETCHES)
+    share += prior * (_SHARE - share)
+    return Trust(belief, share), plain - share * gained
 
 
 def begin(forecaster: Forecaster, line: Line) -> None:
@@ -154,48 +114,36 @@ def begin(forecaster: Forecaster, line: Line) -> None:
         bias.add_(line.bias[:, None].float())
 
 
-def spread(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> None:
-    """Let the quantiles begin as far from the median as the errors of the line's forecasts are.
+def spread(forecaster: Forecaster, missed: Tensor) -> None:
+    """Let the quantiles begin as far from the median as those of the errors (N, horizon) are.
 
     Nothing changes for a point head, or where there are few errors to look at.
     """
     head, spec = forecaster.head, forecaster.spec
-    if not spec.quantiles or head.skip is None:
+    if not spec.quantiles or (missed.isfinite().sum(0) < _FEWEST).any():
         return
-    weight = head.skip.weight.detach().double()
     bias = head.state.bias.detach().view(spec.horizon, spec.outputs)
     middle = bias[:, spec.quantiles.index(0.5)]
-    missed = [
-        target - z @ weight.T - middle
-        for z, target in _pairs(forecaster, pasts, ends, most=_SPREAD_ORIGINS)
-    ]
-    errors = torch.cat(missed) if missed else torch.empty(0, spec.horizon)
-    if (errors.isfinite().sum(0) < _FEWEST).any():
-        return
-    levels = torch.tensor(spec.quantiles, dtype=errors.dtype)
-    quantiles = torch.nanquantile(errors, levels, dim=0).T  # (horizon, Q)
+    levels = torch.tensor(spec.quantiles, dtype=missed.dtype)
+    quantiles = torch.nanquantile(missed, levels, dim=0).T  # (horizon, Q)
     centre = quantiles[:, spec.quantiles.index(0.5)]
     with torch.no_grad():
         bias.copy_(middle[:, None] + (quantiles - centre[:, None]).float())
 
 
 def draw_back(forecaster: Forecaster, start: dict[str, Tensor], lengths: Sequence[int]) -> None:
-    """Draw the median of a trained network towards where it began, where there is little data.
+    """Draw a trained network towards where it began, where there is little data.
 
     start: the state dict of the beginning. lengths: steps of each series. The gates keep the share
-    s / (s + 60) of what they add, s being the horizons in a series times the root of the number of
-    series, which move together. The other quantiles keep their distance from the median.
+    s / (s + 60) of what they add, and quantiles of what they have moved, s being the horizons in a
+    series times the root of the number of series, which move together.
     """
     head, spec = forecaster.head, forecaster.spec
     stretches = sum(lengths) / spec.horizon / len(lengths) ** 0.5
     less = 1.0 - stretches / (stretches + _HALF)
-    middle = spec.quantiles.index(0.5) if spec.quantiles else 0
     with torch.no_grad():
-        weight = head.state.weight.view(spec.horizon, spec.outputs, -1)
-        weight.sub_(less * weight[:, middle : middle + 1].clone())
-        bias = head.state.bias.view(spec.horizon, spec.outputs)
-        began = start["head.state.bias"].view(spec.horizon, spec.outputs)
-        bias.sub_(less * (bias - began)[:, middle : middle + 1])
+        head.state.weight.mul_(1.0 - less)
+        head.state.bias.lerp_(start["head.state.bias"], less)
         _skip(forecaster).weight.lerp_(start["head.skip.weight"], less)
 
 

@@ -18,7 +18,7 @@ from models.ensemble import member_specs
 from models.forecaster import Forecaster, new_forecaster
 from models.spec import Spec
 from training import checkpoint as checkpoints
-from training.linear_start import begin, believed, draw_back, moments, move, spread
+from training.linear_start import begin, draw_back, look, move, spread
 from training.loop import EpochRecord, Progress, Trainer
 from training.scaling import scale_covariates
 from training.schedule import Schedule
@@ -82,12 +82,10 @@ def _train(
 ) -> Trained:
     forecaster = new_forecaster(spec, schedule.seed)
     scale_covariates(forecaster, pasts)
-    found = moments(forecaster, pasts, held.ends) if schedule.start == "linear" else None
+    found = look(forecaster, pasts, held.ends) if schedule.start == "linear" else None
     if found is not None:
-        belief = believed(forecaster, found, held)
-        line = found.line(belief)
-        begin(forecaster, line)
-        spread(forecaster, pasts, held.ends)
+        begin(forecaster, found.line)
+        spread(forecaster, found.missed)
         start = {name: value.clone() for name, value in forecaster.state_dict().items()}
     trainer = Trainer(forecaster, schedule, pasts, held)
     seconds, cpu_seconds = _run(trainer, checkpoint, report)
@@ -96,8 +94,8 @@ def _train(
         lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
         draw_back(forecaster, start, lengths.tolist())
         # what was kept for validation has told when to stop, and is learnt from now
-        whole = moments(forecaster, pasts, lengths) or found
-        move(forecaster, line, whole.line(belief))
+        whole = look(forecaster, pasts, lengths) or found
+        move(forecaster, found.line, whole.line)
     return Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
 
 

@@ -66,10 +66,10 @@ def test_requests_that_come_during_a_batch_share_the_next(
     sizes: list[int] = []
     release = threading.Event()
 
-    def watched(forecaster: Any, given: list[Context]) -> Any:
+    def watched(forecaster: Any, given: list[Context], *, h: int | None) -> Any:
         sizes.append(len(given))
         release.wait(10)
-        return predict(forecaster, given)
+        return predict(forecaster, given, h=h)
 
     monkeypatch.setattr(batcher_module, "predict", watched)
 
