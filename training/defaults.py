@@ -18,8 +18,8 @@ has learnt them by heart."""
 _WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
 """Decision 13 has a table of what the gate finds by how many windows of how many series."""
 _SEASONS, _SMOOTHED = 4, 64
-"""In the window where there is room: smoothing wants to see a season several times. Below `_MUCH`
-values only; from there on the gates remember it."""
+"""Seasons in the window where there is room, and the steps that those may come to: smoothing wants
+to see a season several times, and long windows have weights that little data cannot tell apart."""
 _DEEPEST = 1e-9
 """The share of the largest value below which a small one is as good as zero."""
 
@@ -30,8 +30,8 @@ def default_spec(
     """A spec for the panel; season None takes the frequency's own.
 
     The window is the longest season that still leaves half of the median series to forecast from,
-    as often as covers two horizons where there is room for it, and four times where there is little
-    data; two horizons where there is no season.
+    as often as covers two horizons where there is room for it, and four times where the season is
+    short; two horizons where there is no season.
     """
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
@@ -103,7 +103,7 @@ def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
     if not fitting:
         return min(2 * horizon, room)
     season = max(fitting)
-    least = 1 if _observed(panel).size >= _MUCH else min(_SEASONS, _SMOOTHED // season)
+    least = min(_SEASONS, _SMOOTHED // season)
     return season * min(room // season, max(least, -(-2 * horizon // season)))
 
 
