@@ -16,8 +16,8 @@ _BEFORE = np.array([-0.5, -0.3, -0.1, 0.0, 0.2, 0.7, 0.0])
 """By weekday, in logarithms: Saturday is the day to shop."""
 _AFTER = np.array([0.6, 0.2, -0.6, 0.5, -0.3, -0.5, 0.1])
 """Another week, of every second; the weeks between are its mirror image."""
-_CARRIED = 0.75
-"""How much of a surprise is left the day after; after the change it turns round instead."""
+_CARRIED_BEFORE, _CARRIED_AFTER = 0.95, -0.75
+"""How much of a surprise is left the day after: first it stays for weeks, then it turns round."""
 _SURPRISE = 0.1
 """Standard deviation of a day's surprise, in logarithms."""
 
@@ -48,7 +48,7 @@ def sales(*, shops: int, before: int, after: int, seed: int = 4) -> Sales:
     """`before` days of the first habits, then `after` of the second.
 
     The week moves to other weekdays and turns round every second week, and what a day brings too
-    much, which used to be there the day after as well, is missing then.
+    much, which used to stay for weeks, is missing the day after.
     """
     random = np.random.default_rng(seed)
     days = np.arange(before + after)
@@ -60,6 +60,6 @@ def sales(*, shops: int, before: int, after: int, seed: int = 4) -> Sales:
     surprise = np.zeros((len(days), shops))
     shocks = random.normal(0.0, _SURPRISE, surprise.shape)
     for day in days[1:]:
-        carried = -_CARRIED if changed[day] else _CARRIED
+        carried = _CARRIED_AFTER if changed[day] else _CARRIED_BEFORE
         surprise[day] = carried * surprise[day - 1] + shocks[day]
     return Sales(np.exp(level + week + own[days % 7] + surprise), before)
