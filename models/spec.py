@@ -14,6 +14,9 @@ Transform = Literal["none", "log"]
 
 DEFAULT_QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 
+MAX_HORIZON = 4096
+"""Steps that are forecast at most, those that are fed back included (`models.beyond`)."""
+
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -32,7 +35,7 @@ class Spec(BaseModel):
     members: Annotated[tuple[Recurrence, ...], Field(max_length=8)] = ()
     """Of an ensemble, the recurrent layers that run side by side; empty for a single cell."""
     timeline: Timeline
-    horizon: Annotated[int, Field(ge=1, le=4096)]
+    horizon: Annotated[int, Field(ge=1, le=MAX_HORIZON)]
     input_size: Annotated[int, Field(ge=1, le=8192)]
     """Steps in the window: it sets location and scale, and the newest `lags` of it are seen."""
     lags: Annotated[int, Field(ge=1, le=8192)]

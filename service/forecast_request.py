@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from models.spec import MAX_HORIZON
 from service.examples import FORECAST_REQUEST
 from service.json_body import read_json
 from service.problems import Fault, fault_of, invalid, problem, shown
@@ -26,7 +27,6 @@ _STRICT = ConfigDict(
     allow_inf_nan=False,
     use_attribute_docstrings=True,
 )
-_MAX_FUTURE = 4096  # the longest horizon that a spec may have
 
 
 def _printable(text: str) -> str:
@@ -65,7 +65,7 @@ class SeriesBody(BaseModel):
     """Each of the model's covariates that change with time (`hist_exog` and `futr_exog`), by name:
     one value for each of `y`, null where unknown."""
     futr_exog: Annotated[
-        dict[Name, Annotated[Values, Field(max_length=_MAX_FUTURE)]], Field(max_length=256)
+        dict[Name, Annotated[Values, Field(max_length=MAX_HORIZON)]], Field(max_length=256)
     ] = {}
     """Each of the model's `futr_exog` after the last of `y`: at least `h` values, at most those or
     the model's horizon; null, or past the end, is unknown."""
@@ -92,7 +92,7 @@ class ForecastRequest(BaseModel):
     """A version of it; the champion if neither this nor `alias` is given."""
     alias: AliasName | None = None
     """The version that bears this alias in the registry."""
-    h: Annotated[int, Field(ge=1, le=_MAX_FUTURE)] | None = None
+    h: Annotated[int, Field(ge=1, le=MAX_HORIZON)] | None = None
     """Steps to forecast: the model's horizon if not given. For more the model's own forecasts are
     fed back, and intervals widen."""
     level: (

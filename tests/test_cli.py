@@ -169,6 +169,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
         ("fit", "series.csv", *STEPS, "--preset", "textbook", "--season", "2,3,4,5,6"),
         "season: Tuple should have at most 4 items",
     ),
+    "too far": (("forecast", "series.csv", *STEPS, "-h", "4097"), "4096 steps are forecast at"),
     "no horizon": (("fit", "series.csv", *STEPS), "--horizon"),
     "textbook's horizon": (
         ("fit", "series.csv", *STEPS, "--preset", "textbook", "--horizon", "4"),

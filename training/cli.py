@@ -188,9 +188,7 @@ def forecast(
     version: Which = "champion",
     horizon: Annotated[
         int | None,
-        typer.Option(
-            "--horizon", "-h", min=1, max=4096, help="Steps; by default those it was trained for."
-        ),
+        typer.Option("--horizon", "-h", min=1, help="Steps; by default those it was trained for."),
     ] = None,
     level: Annotated[str, typer.Option(help="Central intervals in percent: 80,95.")] = "80,95",
     columns: ColumnNames = "",

@@ -15,7 +15,7 @@ from rich.table import Table
 from models.levels import at_levels, quantiles_of
 from models.manifest import Memory
 from models.predict import point, predict
-from models.spec import Cell, Spec
+from models.spec import MAX_HORIZON, Cell, Spec
 from store.settings import Settings
 from training.backtest import Backtest, backtest, contender
 from training.baselines import default_baselines
@@ -216,6 +216,8 @@ def forecast_series(
     forecaster, _ = load_version(registry, find_version(registry, task, which))
     spec = forecaster.spec
     steps = spec.horizon if horizon is None else horizon
+    if steps > MAX_HORIZON:
+        raise ValueError(f"{MAX_HORIZON} steps are forecast at most, not {steps}")
     levels = [float(word) for word in words(level)] if spec.quantiles else []
     panel = panel_for(spec, data, columns, query)
     contexts = [context(panel, series, spec, len(series), steps) for series in panel.series]

@@ -2,7 +2,7 @@
 
 The network's skip is that map. Solved in one go it is a forecaster of its own, hard to beat on
 short series; what the gates then learn is what it misses, and they are trusted as far as there is
-data. Decision 19 has the evidence.
+data. Decisions 19 and 20 have the evidence.
 """
 
 from __future__ import annotations

@@ -38,8 +38,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 MAX_STEPS = 1_000_000
 """Steps that one series may span, unobserved ones included."""
-MAX_HORIZON = 4096
-"""Steps that are forecast at most; those beyond the forecaster's horizon by feeding back."""
 
 
 class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped here, and asks for its base
@@ -52,6 +50,7 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         self._context_module = _module(package, "context")
         self._levels_module = _module(package, "levels")
         self._predict_module = _module(package, "predict")
+        self._max_horizon: int = _module(package, "spec").MAX_HORIZON
         bundle = _module(package, "bundle")
         self.forecaster, self.manifest = bundle.read_bundle(Path(context.artifacts["bundle"]))
 
@@ -71,8 +70,8 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         spec = self.forecaster.spec
         horizon = int(params.get("horizon", spec.horizon))
         wanted = [float(level) for level in params.get("quantiles", spec.quantiles)]
-        if not 1 <= horizon <= MAX_HORIZON:
-            raise ValueError(f"horizon must lie between 1 and {MAX_HORIZON}")
+        if not 1 <= horizon <= self._max_horizon:
+            raise ValueError(f"horizon must lie between 1 and {self._max_horizon}")
         if any(rows["unique_id"].isna()):
             raise ValueError("unique_id is null")
         names, contexts, stamps = [], [], []
@@ -134,13 +133,16 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         calendar = timeline.calendar(timeline.at(start, past), spec.calendar)
         hist = placed(spec.hist_exog, np.float32)[:length]
         following = timeline.at(start, np.arange(length, length + horizon))
-        known = futr[length : length + horizon]
+        covariates = None
+        if horizon > spec.horizon:
+            known = futr[length : length + horizon]
+            covariates = self._context_module.covariates_ahead(spec, following, known)
         series_context = self._context_module.Context(
             y=placed(["y"], np.float64)[:length, 0],
             exog=np.concatenate([calendar, hist, futr[:length]], axis=1, dtype=np.float32),
             futr=futr[length : length + spec.horizon],
             stat=np.array([_constant(rows[name], name) for name in spec.stat_exog], np.float32),
-            ahead=self._context_module.covariates_ahead(spec, following, known),
+            ahead=covariates,
         )
         return series_context, timeline.format(following)
 

@@ -66,7 +66,8 @@ def _held(
     """What is asked, if the version has it; raises 422 else."""
     h = spec.horizon if steps is None else steps
     if h > spec.horizon:
-        reason = f"the model forecasts {spec.horizon} steps at most"
+        further = "POST /v1/forecast goes further"
+        reason = f"the model forecasts {spec.horizon} steps at most in a stream; {further}"
         raise invalid([Fault(field="h", reason=reason)])
     found = columns(spec, level=level, quantiles=quantiles)
     return Ask(wants, steps, level, quantiles, seconds, h, found, spec)
