@@ -44,7 +44,9 @@ class Encoder(nn.Module):
     Location and scale are the mean and the standard deviation of the window's observed values, the
     mean in float64 so that movements survive that are small beside the level; a window without any
     has no location.
-    Covariates are scaled by constants of the training data, kept as buffers.
+    Covariates are scaled by constants of the training data, kept as buffers. A category is a column
+    of zeros and a one for each that is known, less its share of the training series: an unknown one
+    is the average of all.
     """
 
     exog_loc: Tensor
@@ -58,7 +60,8 @@ class Encoder(nn.Module):
         self.sees_gaps = spec.sees_gaps
         self.relative_floor = spec.transform == "none"
         self.n_calendar = 2 * len(spec.calendar)
-        self.n_exog, self.n_stat = spec.exog_size, len(spec.stat_exog)
+        self.categories = tuple(len(spec.categories.get(name, ())) for name in spec.stat_exog)
+        self.n_exog, self.n_stat = spec.exog_size, sum(n or 1 for n in self.categories)
         self.register_buffer("exog_loc", torch.zeros(self.n_exog))
         self.register_buffer("exog_scale", torch.ones(self.n_exog))
         self.register_buffer("stat_loc", torch.zeros(self.n_stat))
@@ -103,7 +106,19 @@ class Encoder(nn.Module):
             parts.append(((exog - self.exog_loc) / self.exog_scale).where(known, 0.0))
             parts.append(known[..., self.n_calendar :].float())
         if self.n_stat:
-            parts.append(((stat - self.stat_loc) / self.stat_scale).nan_to_num(0.0))
+            parts.append(((self.columns(stat) - self.stat_loc) / self.stat_scale).nan_to_num(0.0))
+        return torch.cat(parts, -1)
+
+    def columns(self, stat: Tensor) -> Tensor:
+        """stat (..., S), numbers and places of categories -> (..., n_stat), a column a category."""
+        if not any(self.categories):
+            return stat
+        parts = []
+        values = stat.chunk(stat.shape[-1], -1)  # (..., 1) each
+        for value, n in zip(values, self.categories, strict=True):
+            places = torch.arange(n, device=stat.device)
+            one_hot = (value == places).to(stat.dtype)  # (..., n)
+            parts.append(one_hot.where(~value.isnan(), value) if n else value)
         return torch.cat(parts, -1)
 
 

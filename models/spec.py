@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .timeline import CalendarFeature, Timeline
 
@@ -19,6 +19,9 @@ MAX_HORIZON = 4096
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+Categorical = tuple[Name, Annotated[tuple[Name, ...], Field(min_length=1, max_length=1024)]]
+
+_MOST_CATEGORIES = 4096
 
 
 class Spec(BaseModel):
@@ -58,6 +61,9 @@ class Spec(BaseModel):
     hist_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
     futr_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
     stat_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    categorical: Annotated[tuple[Categorical, ...], Field(max_length=256)] = ()
+    """Each stat_exog that is a category rather than a number, with those that training knew: the
+    value of a series is the place of its own (`models.categories`)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -74,9 +80,27 @@ class Spec(BaseModel):
         names = self.hist_exog + self.futr_exog + self.stat_exog
         if len(set(names)) != len(names):
             raise ValueError("a covariate has one role and one name")
+        if not set(self.categories) <= set(self.stat_exog):
+            raise ValueError("only a stat_exog has categories")
         if self.calendar and self.timeline.kind == "integer":
             raise ValueError("integer steps have no calendar")
         return self
+
+    @field_validator("categorical")
+    @classmethod
+    def _known_once(cls, categorical: tuple[Categorical, ...]) -> tuple[Categorical, ...]:
+        names = [name for name, _ in categorical]
+        for words in (names, *(known for _, known in categorical)):
+            if len(set(words)) != len(words):
+                raise ValueError("a category has one place")
+        if sum(len(known) for _, known in categorical) > _MOST_CATEGORIES:
+            raise ValueError(f"there are more than {_MOST_CATEGORIES} categories")
+        return categorical
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """Those that training knew, by the name of the stat_exog."""
+        return dict(self.categorical)
 
     @property
     def cells(self) -> tuple[Recurrence, ...]:

@@ -49,6 +49,8 @@ class ServedVersion(BaseModel):
     hist_exog: list[str]
     futr_exog: list[str]
     stat_exog: list[str]
+    categories: dict[str, list[str]]
+    """Those that the version knows, of each `stat_exog` that is no number."""
     parameters: int
     created: str
     digest: str
@@ -162,6 +164,7 @@ def _served(loaded: Loaded) -> ServedVersion:
         hist_exog=list(spec.hist_exog),
         futr_exog=list(spec.futr_exog),
         stat_exog=list(spec.stat_exog),
+        categories={name: list(known) for name, known in spec.categories.items()},
         parameters=manifest.parameters,
         created=manifest.created,
         digest=manifest.data.digest,

@@ -69,8 +69,9 @@ class SeriesBody(BaseModel):
     ] = {}
     """Each of the model's `futr_exog` after the last of `y`: at least `h` values, at most those or
     the model's horizon; null, or past the end, is unknown."""
-    stat_exog: Annotated[dict[Name, float], Field(max_length=256)] = {}
-    """Each of the model's covariates that never change."""
+    stat_exog: Annotated[dict[Name, str | float | None], Field(max_length=256)] = {}
+    """Each of the model's covariates that never change: a number, or one of the model's
+    `categories`; null is unknown, and stands for a category that the model never saw."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

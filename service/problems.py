@@ -131,8 +131,11 @@ def fault_of(error: Mapping[str, Any], series: Mapping[int, str]) -> Fault:
     """One of pydantic's errors, located. `series` maps a series' place to its `unique_id`."""
     location = tuple(error["loc"])
     reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")[:200]
-    if len(location) > 1 and location[-1] in _EITHER and error["type"] in _NEITHER:
+    if len(location) > 2 and location[-3] == "stat_exog" and location[-1] in ("str", "float"):
         location = location[:-1]  # which of two types it was not
+        reason = "must be a number, text or null"
+    elif len(location) > 1 and location[-1] in _EITHER and error["type"] in _NEITHER:
+        location = location[:-1]
         reason = "must be text or a whole number"
     if location and location[-1] == "[key]":
         location = location[:-1]

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from models import iso
 from models.beyond import steps_fed_back
+from models.categories import stat_value
 from models.context import Context, covariates_ahead
 from models.spec import Spec
 from models.timeline import Clock, ClockArray, DsError, Timeline
@@ -236,10 +237,13 @@ def _futr(series: SeriesBody, spec: Spec, h: int) -> NDArray[np.float32]:
 
 def _stat(series: SeriesBody, spec: Spec) -> NDArray[np.float32]:
     _check_names("stat_exog", series.stat_exog, spec.stat_exog)
-    for name in spec.stat_exog:
-        if abs(series.stat_exog[name]) > _LARGEST:
-            raise _FaultError(f"stat_exog.{name}", "is too large")
-    return np.array([series.stat_exog[name] for name in spec.stat_exog], np.float32)
+    stat = np.empty(len(spec.stat_exog), np.float32)
+    for column, name in enumerate(spec.stat_exog):
+        try:
+            stat[column] = stat_value(spec, name, series.stat_exog[name])
+        except ValueError as error:
+            raise _FaultError(f"stat_exog.{name}", str(error)) from None
+    return stat
 
 
 def _check_names(field: str, given: Mapping[str, object], wanted: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.categories import stat_values
 from models.context import Context, covariates_ahead
 from models.spec import Spec
 from training.panel import Panel, Series
@@ -36,8 +37,9 @@ def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -
     """One context an origin. They share memory with each other and with the series.
 
     Covariates are matched by name and role, put in the spec's order, and NaN where the panel knows
-    nothing. Raises ValueError for a covariate that the panel lacks, for a timeline that is not the
-    spec's, and for an origin outside the series.
+    nothing, or a category that the spec does not. Raises ValueError for a covariate that the panel
+    lacks or has of another kind, for a timeline that is not the spec's, and for an origin outside
+    the series.
     """
     if panel.timeline != spec.timeline:
         raise ValueError(f"the forecaster runs on {spec.timeline}, the series on {panel.timeline}")
@@ -51,7 +53,7 @@ def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -
     calendar = panel.timeline.calendar(clock, spec.calendar)  # (T, 2C)
     exog = np.concatenate([calendar, hist, known[:length]], axis=1, dtype=np.float32)  # (T, X)
     ahead = known.astype(np.float32)
-    stat = _chosen("stat_exog", panel.stat_exog, spec.stat_exog, series.stat_exog)
+    stat = _stat(panel, series, spec)
     result = []
     for origin in origins:
         if not 0 <= origin <= length:
@@ -61,7 +63,7 @@ def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -
                 y=series.y[:origin],
                 exog=exog[:origin],
                 futr=ahead[origin : origin + horizon],
-                stat=stat.astype(np.float32),
+                stat=stat,
             )
         )
     return result
@@ -73,6 +75,23 @@ def contexts_until(panel: Panel, spec: Spec, cutoffs: NDArray[np.int64]) -> list
         context(panel, series, spec, int(cutoff))
         for series, cutoff in zip(panel.series, cutoffs, strict=True)
     ]
+
+
+def _stat(panel: Panel, series: Series, spec: Spec) -> NDArray[np.float32]:
+    """(n_stat,) as the spec has them: a category by its place in the spec's list, not the panel's.
+
+    Raises ValueError where the one has numbers and the other categories.
+    """
+    values = _chosen("stat_exog", panel.stat_exog, spec.stat_exog, series.stat_exog)
+    given: dict[str, float | str | None] = {}
+    for name, value in zip(spec.stat_exog, values.tolist(), strict=True):
+        categories = panel.categories.get(name)
+        if (categories is None) != (name not in spec.categories):
+            kinds = ("numbers", "categories") if categories is None else ("categories", "numbers")
+            raise ValueError(f"stat_exog {name} holds {kinds[0]}, the forecaster knows {kinds[1]}")
+        if not np.isnan(value):
+            given[name] = value if categories is None else categories[int(value)]
+    return stat_values(spec, given)
 
 
 def _chosen(role: str, has: Sequence[str], wants: Sequence[str], values: Values) -> Values:

@@ -53,6 +53,7 @@ def default_spec(
         hist_exog=panel.hist_exog,
         futr_exog=panel.futr_exog,
         stat_exog=panel.stat_exog,
+        categorical=tuple(panel.categories.items()),
     )
 
 

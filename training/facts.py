@@ -57,6 +57,8 @@ def _digest(panel: Panel, seen: Sequence[Series]) -> str:
     """
     names = (panel.hist_exog, panel.futr_exog, panel.stat_exog)
     sha = hashlib.sha256(repr((panel.timeline.model_dump(mode="json"), names)).encode())
+    if panel.categories:
+        sha.update(repr(sorted(panel.categories.items())).encode())
     for series in sorted(seen, key=lambda series: series.unique_id):
         sha.update(repr((series.unique_id, str(series.start))).encode())
         for values in (series.y, series.hist_exog, series.futr_exog, series.stat_exog):

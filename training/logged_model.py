@@ -62,10 +62,13 @@ def signature(spec: Spec) -> ModelSignature:
 
     ds = "string" if spec.timeline.kind == "time" else "long"
     keys = [ColSpec("string", "unique_id"), ColSpec(ds, "ds")]
-    covariates = (*spec.hist_exog, *spec.futr_exog, *spec.stat_exog)
+    covariates = [
+        ColSpec("string" if name in spec.categories else "double", name)
+        for name in (*spec.hist_exog, *spec.futr_exog, *spec.stat_exog)
+    ]
     outputs = ["mean", *(f"q{level:g}" for level in spec.quantiles)]
     return ModelSignature(
-        inputs=Schema([*keys, *(ColSpec("double", name) for name in ("y", *covariates))]),
+        inputs=Schema([*keys, ColSpec("double", "y"), *covariates]),
         outputs=Schema([*keys, *(ColSpec("double", name) for name in outputs)]),
         params=ParamSchema(
             [
@@ -98,7 +101,8 @@ def input_example(panel: Panel, series: Series, spec: Spec) -> pd.DataFrame:
     for name in spec.futr_exog:
         rows[name] = _at(series.futr_exog[:, panel.futr_exog.index(name)], steps)
     for name in spec.stat_exog:
-        rows[name] = series.stat_exog[panel.stat_exog.index(name)]
+        value, words = series.stat_exog[panel.stat_exog.index(name)], panel.categories.get(name)
+        rows[name] = value if words is None else None if np.isnan(value) else words[int(value)]
     frame = pd.DataFrame(rows)
     # None, since MLflow would write a NaN into the example's JSON, where none can be
     return frame.astype(object).where(frame.notna(), None)

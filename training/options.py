@@ -33,7 +33,7 @@ Timezone = Annotated[
 ]
 HistExog = Annotated[str, typer.Option(help="Columns known up to now: a,b.")]
 FutrExog = Annotated[str, typer.Option(help="Columns known ahead too: a,b.")]
-StatExog = Annotated[str, typer.Option(help="Columns constant in a series: a,b.")]
+StatExog = Annotated[str, typer.Option(help="Columns constant in a series, numbers or words: a,b.")]
 NWindows = Annotated[int, typer.Option(min=1, help="Backtest windows a series.")]
 StepSize = Annotated[int | None, typer.Option(min=1, help="Steps between windows; the horizon.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed and threads, same weights.")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ class Series:
     start: the first step, on the timeline's clock (`models.timeline`).
     y: (T,) float64, NaN where nothing was observed.
     hist_exog: (T, n_hist) float64; futr_exog: (T + k, n_futr) float64, k >= 0 known future steps;
-    stat_exog: (n_stat,) float64. NaN where unknown.
+    stat_exog: (n_stat,) float64, a number or a category's place in the panel's list of them.
+    NaN where unknown.
     """
 
     unique_id: str
@@ -33,10 +35,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Series that share a timeline and the same covariates, in the order of the source."""
+    """Series that share a timeline and the same covariates, in the order of the source.
+
+    categories: those of each stat_exog that is no number, in order.
+    """
 
     timeline: Timeline
     series: tuple[Series, ...]
     hist_exog: tuple[str, ...] = ()
     futr_exog: tuple[str, ...] = ()
     stat_exog: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

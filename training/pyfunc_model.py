@@ -9,7 +9,7 @@ In, a long frame with a row a step:
     unique_id   the series
     ds          ISO 8601 text, or whole numbers where the forecaster counts steps
     y           the value, null where nothing was observed
-    ...         a column for each covariate of the forecaster
+    ...         a column for each covariate of the forecaster, of text where it is a category
 
 Rows may come in any order; steps that have no row count as unobserved. A forecaster with covariates
 that are known ahead wants them for the steps to be forecast too: rows after the last observed y
@@ -48,6 +48,7 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         package = _private_package(Path(context.artifacts["models"]))
         self._timeline_module = _module(package, "timeline")
         self._context_module = _module(package, "context")
+        self._categories_module = _module(package, "categories")
         self._levels_module = _module(package, "levels")
         self._predict_module = _module(package, "predict")
         self._max_horizon: int = _module(package, "spec").MAX_HORIZON
@@ -141,10 +142,21 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
             y=placed(["y"], np.float64)[:length, 0],
             exog=np.concatenate([calendar, hist, futr[:length]], axis=1, dtype=np.float32),
             futr=futr[length : length + spec.horizon],
-            stat=np.array([_constant(rows[name], name) for name in spec.stat_exog], np.float32),
+            stat=self._stat(rows),
             ahead=covariates,
         )
         return series_context, timeline.format(following)
+
+    def _stat(self, rows: pd.DataFrame) -> Any:
+        spec = self.forecaster.spec
+        values = []
+        for name in spec.stat_exog:
+            try:
+                stated = _constant(rows[name])
+                values.append(self._categories_module.stat_value(spec, name, stated))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
+        return np.array(values, np.float32)
 
 
 def _stamps(ds: pd.Series[Any], kind: str) -> list[Any]:
@@ -153,11 +165,11 @@ def _stamps(ds: pd.Series[Any], kind: str) -> list[Any]:
     return [int(step) for step in ds] if kind == "integer" else [str(stamp) for stamp in ds]
 
 
-def _constant(values: pd.Series[Any], name: str) -> float:
+def _constant(values: pd.Series[Any]) -> Any:
     known = values.dropna().unique()
     if len(known) > 1:
-        raise ValueError(f"{name} never changes within a series, but has {len(known)} values")
-    return float(known[0]) if len(known) else float("nan")
+        raise ValueError(f"never changes within a series, but has {len(known)} values")
+    return known[0] if len(known) else None
 
 
 def _private_package(folder: Path) -> str:

@@ -15,16 +15,19 @@ from models.forecaster import Forecaster
 def scale_covariates(forecaster: Forecaster, pasts: Sequence[Context]) -> None:
     """Set the encoder's location and scale of each covariate to its mean and standard deviation.
 
-    The calendar is left as it is. A covariate that never changes, or is never known, keeps scale 1.
+    The calendar is left as it is. A covariate that never changes, or is never known, keeps scale 1,
+    and so do categories, that rare ones are not made loud.
     """
     encoder = forecaster.encoder
     loc, scale = _moments([past.exog for past in pasts])
     loc[: encoder.n_calendar], scale[: encoder.n_calendar] = 0.0, 1.0
     encoder.exog_loc.copy_(torch.from_numpy(loc))
     encoder.exog_scale.copy_(torch.from_numpy(scale))
-    loc, scale = _moments([past.stat[None] for past in pasts])
+    stat = encoder.columns(torch.from_numpy(np.stack([past.stat for past in pasts])))
+    loc, scale = _moments([stat.numpy()])
+    one_hot = [n > 0 for n in encoder.categories for _ in range(n or 1)]
     encoder.stat_loc.copy_(torch.from_numpy(loc))
-    encoder.stat_scale.copy_(torch.from_numpy(scale))
+    encoder.stat_scale.copy_(torch.from_numpy(np.where(one_hot, 1.0, scale)))
 
 
 def _moments(

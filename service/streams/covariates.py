@@ -8,8 +8,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from models.categories import stat_values
+from models.spec import Spec
 
-def write_covariates(values: Mapping[str, float | None]) -> str | None:
+
+def write_covariates(values: Mapping[str, str | float | None]) -> str | None:
     """Covariates of one step or stream, null where unknown; None where there are none."""
     return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode() if values else None
 
@@ -19,3 +22,11 @@ def read_covariates(texts: Sequence[str | None], names: Sequence[str]) -> NDArra
     known = [{} if text is None else orjson.loads(text) for text in texts]
     rows = [[each.get(name) for name in names] for each in known]
     return np.array(rows, np.float32).reshape(len(texts), len(names))
+
+
+def read_stat(texts: Sequence[str | None], spec: Spec) -> NDArray[np.float32]:
+    """(n, len(spec.stat_exog)) float32 of what n streams were opened with: NaN for what is null,
+    was not given, or is a category that this version does not know."""
+    given = [{} if text is None else orjson.loads(text) for text in texts]
+    rows = [stat_values(spec, each) for each in given]
+    return np.stack(rows) if rows else np.zeros((0, len(spec.stat_exog)), np.float32)

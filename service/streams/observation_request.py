@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.categories import stat_value
 from models.spec import Spec
 from models.timeline import DsError
 from service.json_body import read_json, validated
@@ -96,8 +97,9 @@ class StreamBody(BaseModel):
 
     history: History | None = None
     """Observations that are to be its first, or that it has already."""
-    stat_exog: Annotated[dict[Name, float], Field(max_length=256)] = {}
-    """The model's covariates that never change; they cannot be changed later."""
+    stat_exog: Annotated[dict[Name, str | float | None], Field(max_length=256)] = {}
+    """The model's covariates that never change, a number or one of its `categories` each, null
+    where unknown; they cannot be changed later."""
     rewind: Annotated[int, Field(ge=0, le=4096)] = 0
     """How many steps late an observation may come; 0 refuses it."""
     max_gap: Annotated[int, Field(ge=0, le=10_000)] | None = None
@@ -185,6 +187,17 @@ def future_of(
             raise invalid([Fault(field=f"futr_exog.{name}", reason=reason)])
         values[: len(given), column] = np.array(given, np.float64)
     return values
+
+
+def check_stat(spec: Spec, given: Mapping[str, str | float | None]) -> None:
+    """Raise 422 unless exactly the model's covariates that never change are given, as it knows
+    them."""
+    check_names("stat_exog", given, spec.stat_exog)
+    for name, value in given.items():
+        try:
+            stat_value(spec, name, value)
+        except ValueError as error:
+            raise invalid([Fault(field=f"stat_exog.{name}", reason=str(error))]) from None
 
 
 def check_names(field: str, given: Mapping[str, object], wanted: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from service.streams.engine import Engine, now_ms
 from service.streams.feeds import Feeds
 from service.streams.jobs import Reply
 from service.streams.keeper import Keeper
-from service.streams.observation_request import StreamBody, check_names, history_of
+from service.streams.observation_request import StreamBody, check_stat, history_of
 from service.streams.stamps import clock_of, written
 from store.errors import StoreError
 from store.log import rows_after, tails
@@ -52,7 +52,7 @@ class Streams:
         contradicts its log; 422 for a body that is not what the model reads; 503.
         """
         spec = loaded.spec
-        check_names("stat_exog", body.stat_exog, spec.stat_exog)
+        check_stat(spec, body.stat_exog)
         history = Arrival(unique_id)
         if body.history is not None:
             history = history_of(spec, unique_id, body.history)

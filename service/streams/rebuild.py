@@ -18,7 +18,7 @@ from models.spec import Spec
 from models.state import State
 from service.slots import Loaded
 from service.streams.checkpoint import checkpoint_of, pack, unpack, weights_of
-from service.streams.covariates import read_covariates
+from service.streams.covariates import read_covariates, read_stat
 from service.streams.head import Head, Options, options_of, young
 from service.streams.stamps import clock_of
 from store.checkpoints import Checkpoint, checkpointed, newest_checkpoints, save_checkpoints
@@ -217,7 +217,7 @@ def _way(
 
 def _replayed(loaded: Loaded, ways: Sequence[_Way]) -> State:
     forecaster, spec = loaded.forecaster, loaded.spec
-    stat = torch.from_numpy(read_covariates([way.stream.stat for way in ways], spec.stat_exog))
+    stat = torch.from_numpy(read_stat([way.stream.stat for way in ways], spec))
     exogs = [_exog(loaded, way) for way in ways]
     with torch.inference_mode():
         states = forecaster.initial_state(len(ways), stat)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,20 @@ def test_it_gives_the_numbers_of_the_service(
     assert list(answer["unique_id"]) == list(np.repeat(ids, one.spec.horizon))
     clock = timeline.at(one.given.series[0].start, np.arange(200, 206))
     assert list(answer["ds"][:6]) == timeline.format(clock)
+
+
+def test_a_category_is_text_and_one_never_seen_is_told(model: Logged) -> None:
+    words = ("east", "north", "south", "west")
+    given = replace(panel(), categories={"area": words})
+    one = model(given, categorical=(("area", words),))
+    loaded, rows = one.load(), one.rows()
+    assert set(rows["area"]) == {"north", "south", "west"}
+    answer = loaded.predict(rows)
+    np.testing.assert_allclose(answer["mean"], point(one.spec, one.expected()).ravel(), rtol=1e-12)
+    unknown = loaded.predict(rows.assign(area=None))
+    assert not np.allclose(unknown["mean"], answer["mean"])
+    with pytest.raises(MlflowException, match=r"site-0.*area is none that the model knows: east"):
+        loaded.predict(rows.assign(area="mars"))
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])

@@ -25,6 +25,7 @@ CELLS = (
     ("ensemble", "lstm", "gru"),
     ("ensemble", "gru", "gru", "elman"),
 )
+KINDS = ("hospital", "school", "shop")
 GAPS = ("none", "scattered", "runs", "leading", "trailing", "all")
 
 
@@ -48,6 +49,7 @@ def specs(draw: st.DrawFn) -> Spec:
     """Every cell, head, transform and kind of covariate."""
     size = draw(st.integers(1, 12))
     cell, *members = draw(st.sampled_from(CELLS))
+    stat_exog = draw(st.sampled_from([(), ("area",), ("area", "kind")]))
     return spec_of(
         cell=cell,
         members=tuple(members),
@@ -62,7 +64,8 @@ def specs(draw: st.DrawFn) -> Spec:
         calendar=draw(st.sampled_from([(), ("hour_of_day",)])),
         hist_exog=draw(st.sampled_from([(), ("wind",)])),
         futr_exog=draw(st.sampled_from([(), ("price", "holiday")])),
-        stat_exog=draw(st.sampled_from([(), ("area",)])),
+        stat_exog=stat_exog,
+        categorical=(("kind", KINDS),) if "kind" in stat_exog else (),
     )
 
 
@@ -108,7 +111,10 @@ def context_of(spec: Spec, length: int, seed: int, gaps: str = "none") -> Contex
     n_calendar = 2 * len(spec.calendar)
     exog[:, :n_calendar] = random.uniform(-1, 1, size=(length, n_calendar))
     futr = covariates(spec.horizon, len(spec.futr_exog))
-    return Context(values(length, seed, gaps), exog, futr, covariates(len(spec.stat_exog)))
+    stat = covariates(len(spec.stat_exog))
+    for name, known in spec.categories.items():
+        stat[spec.stat_exog.index(name)] = random.choice([*range(len(known)), np.nan])
+    return Context(values(length, seed, gaps), exog, futr, stat)
 
 
 def steps_of(*contexts: Context) -> Steps:

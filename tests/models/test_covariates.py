@@ -52,3 +52,20 @@ def test_a_known_future_moves_only_the_steps_it_is_of() -> None:
     futr[0, 1] = 5.0
     changed = (forecaster.forecast(state, futr) != before).any(-1)[0]
     assert changed.tolist() == [False, True, False]
+
+
+def test_a_category_is_a_column_of_its_own_and_an_unknown_one_the_average_of_all() -> None:
+    spec = spec_of(stat_exog=("kind", "area"), categorical=(("kind", ("a", "b", "c")),))
+    encoder = loud(spec, 0).encoder
+    stat = torch.tensor([[0.0, 5.0], [2.0, torch.nan], [torch.nan, 5.0]])
+    columns = encoder.columns(stat)
+    expected = torch.tensor(
+        [[1, 0, 0, 5.0], [0, 0, 1, torch.nan], [torch.nan, torch.nan, torch.nan, 5.0]]
+    )
+    torch.testing.assert_close(columns, expected, equal_nan=True)
+    encoder.stat_loc.copy_(torch.tensor([0.5, 0.25, 0.25, 5.0]))
+    window = encoder.scaled(torch.zeros(3, 8, dtype=torch.float64))
+    seen = encoder(window, None, stat)[:, -4:]
+    average = 0.5 * torch.tensor([0.5, -0.25, -0.25, 0]) + 0.25 * torch.tensor([-1.0, 0.5, 0.5, 0])
+    torch.testing.assert_close(seen[2], average)
+    torch.testing.assert_close(seen[0], torch.tensor([0.5, -0.25, -0.25, 0.0]))

@@ -45,6 +45,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hist_exog": ("a",), "futr_exog": ("a",)}, "one role and one name"),
     ({"futr_exog": ("a",), "stat_exog": ("a",)}, "one role and one name"),
     ({"stat_exog": ("x" * 129,)}, "stat_exog"),
+    ({"categorical": (("kind", ("a",)),)}, "only a stat_exog has categories"),
+    ({"stat_exog": ("kind",), "categorical": (("kind", ()),)}, "categorical"),
+    ({"stat_exog": ("kind",), "categorical": (("kind", ("a", "a")),)}, "a category has one place"),
+    (
+        {
+            "stat_exog": tuple("abcde"),
+            "categorical": tuple((name, tuple(map(str, range(1000)))) for name in "abcde"),
+        },
+        "more than 4096 categories",
+    ),
     ({"device": "cuda"}, "device"),
 ]
 

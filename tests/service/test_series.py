@@ -98,6 +98,17 @@ def test_covariates_stand_where_the_forecaster_looks_for_them() -> None:
     np.testing.assert_array_equal(context.stat, [12.5])
 
 
+def test_a_category_is_read_by_its_word() -> None:
+    words = spec(stat_exog=("kind",), categorical=(("kind", ("school", "shop")),))
+    hour = {"start": "2026-01-01T00:00Z", "y": [1.0]}
+    for value, place in (("shop", 1.0), ("school", 0.0), (None, np.nan)):
+        context = prepared(words, hour | {"stat_exog": {"kind": value}}).contexts[0]
+        np.testing.assert_array_equal(context.stat, [place])
+    found = fault(words, hour | {"stat_exog": {"kind": "kiosk"}})
+    assert found.field == "stat_exog.kind"
+    assert "knows: school, shop; null stands for any other" in found.reason
+
+
 def test_steps_beyond_the_horizon_have_their_calendar_and_what_is_known_of_them() -> None:
     series = {
         "start": "2026-01-01T04:00Z",
@@ -233,6 +244,7 @@ def test_a_start_off_the_weekday_of_the_model_is_refused() -> None:
         ({"futr_exog": {"price": [1.0] * 2}}, "futr_exog.holiday", "is required"),
         ({"stat_exog": {}}, "stat_exog.area", "is required"),
         ({"stat_exog": {"area": -1e300}}, "stat_exog.area", "too large"),
+        ({"stat_exog": {"area": "large"}}, "stat_exog.area", "must be a number"),
         ({"stat_exog": {"area": 1, "perimeter": 2}}, "stat_exog", "it knows area"),
     ],
 )

@@ -106,3 +106,20 @@ def test_a_panel_on_another_timeline_is_refused() -> None:
     here = panel()
     with pytest.raises(ValueError, match="the forecaster runs on"):
         context(here, here.series[0], spec_of(), 5)
+
+
+def test_a_category_is_found_by_its_word_and_one_never_seen_is_unknown() -> None:
+    here = replace(panel(), categories={"size": ("large", "medium", "small")})
+    series = here.series[0]  # its size is "small"
+    for known, place in ((("small", "tiny"), 0.0), (("huge", "small"), 1.0), (("huge",), np.nan)):
+        spec = SPEC.model_copy(update={"categorical": (("size", known),)})
+        np.testing.assert_array_equal(context(here, series, spec, 5).stat, [place])
+
+
+def test_numbers_where_the_forecaster_knows_categories_are_told() -> None:
+    here, spec = panel(), SPEC.model_copy(update={"categorical": (("size", ("small",)),)})
+    with pytest.raises(ValueError, match="size holds numbers, the forecaster knows categories"):
+        context(here, here.series[0], spec, 5)
+    there = replace(here, categories={"size": ("large", "medium", "small")})
+    with pytest.raises(ValueError, match="size holds categories, the forecaster knows numbers"):
+        context(there, there.series[0], SPEC, 5)

@@ -57,3 +57,17 @@ def test_scales_are_no_weights() -> None:
     names = {name for name, _ in new_forecaster(SPEC, 0).named_parameters()}
     assert not any("loc" in name or "scale" in name for name in names)
     assert all(torch.is_tensor(each) for each in new_forecaster(SPEC, 0).buffers())
+
+
+def test_of_categories_the_share_is_taken_away_and_rare_ones_are_not_made_loud() -> None:
+    spec = spec_of(stat_exog=("area", "kind"), categorical=(("kind", ("a", "b")),))
+    forecaster, none = new_forecaster(spec, 0), np.zeros((5, 0), np.float32)
+    scale_covariates(
+        forecaster,
+        [
+            Context(np.zeros(5), none, none, np.array(stat, np.float32))
+            for stat in ([10, 0], [30, 0], [20, 1], [20, np.nan], [20, 0])
+        ],
+    )
+    np.testing.assert_allclose(forecaster.encoder.stat_loc, [20.0, 0.75, 0.25])
+    assert forecaster.encoder.stat_scale[1:].tolist() == [1.0, 1.0]

@@ -128,4 +128,6 @@ def common(specs: Sequence[Spec]) -> Spec:
     names = {
         role: tuple(dict.fromkeys(n for s in alike for n in getattr(s, role))) for role in roles
     }
-    return newest.model_copy(update={"horizon": min(s.horizon for s in alike), **names})
+    categories = {name: known for s in reversed(alike) for name, known in s.categories.items()}
+    shared = {"horizon": min(s.horizon for s in alike), "categorical": tuple(categories.items())}
+    return newest.model_copy(update=shared | names)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import orjson
 import polars as pl
 
@@ -32,7 +31,7 @@ def observed_panel(database: Database, task: str, spec: Spec | None) -> Panel:
     log cannot be read, and DataError for series that no forecaster can learn from.
     """
     names = () if spec is None else (*spec.hist_exog, *spec.futr_exog)
-    stats = () if spec is None else spec.stat_exog
+    stats = {} if spec is None else {name: name in spec.categories for name in spec.stat_exog}
     with database.reading() as connection:
         streams = list(_streams(connection, task))
         chosen = _timeline(task, streams, spec)
@@ -54,7 +53,7 @@ def observed_panel(database: Database, task: str, spec: Spec | None) -> Panel:
         timezone=timeline.timezone if timeline.kind == "time" else None,
         hist_exog=() if spec is None else spec.hist_exog,
         futr_exog=() if spec is None else spec.futr_exog,
-        stat_exog=stats,
+        stat_exog=tuple(stats),
         shape="long",
     )
 
@@ -78,8 +77,9 @@ def _timeline(task: str, streams: list[Stream], spec: Spec | None) -> str:
 
 
 def _frame(
-    stream: Stream, rows: Rows, timeline: Timeline, names: tuple[str, ...], stats: tuple[str, ...]
+    stream: Stream, rows: Rows, timeline: Timeline, names: tuple[str, ...], stats: dict[str, bool]
 ) -> pl.DataFrame:
+    """The rows of a stream. stats: whether each covariate that never changes is a category."""
     clock = rows.ds if timeline.kind == "integer" else rows.ds.astype("M8[us]")
     columns: dict[str, Any] = {
         "unique_id": [stream.unique_id] * len(rows),
@@ -91,6 +91,9 @@ def _frame(
         for name in names:
             columns[name] = pl.Series([each.get(name) for each in known], dtype=pl.Float64)
     said = {} if stream.stat is None else orjson.loads(stream.stat)
-    for name in stats:
-        columns[name] = np.full(len(rows), said.get(name, np.nan), dtype=np.float64)
+    for name, category in stats.items():
+        value = said.get(name)
+        value = value if isinstance(value, str) == category else None  # said to another version
+        kind = pl.Categorical if category else pl.Float64
+        columns[name] = pl.Series([value] * len(rows), dtype=kind)
     return pl.DataFrame(columns)

@@ -29,6 +29,7 @@ class Snapshot(BaseModel):
     hist_exog: tuple[str, ...]
     futr_exog: tuple[str, ...]
     stat_exog: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = {}
     n_series: int
     n_observations: int
     first: str | int
@@ -45,6 +46,7 @@ def write_snapshot(folder: Path, panel: Panel, source: str) -> Snapshot:
         hist_exog=panel.hist_exog,
         futr_exog=panel.futr_exog,
         stat_exog=panel.stat_exog,
+        categories=dict(panel.categories),
         n_series=facts.n_series,
         n_observations=facts.n_observations,
         first=facts.first,
@@ -117,4 +119,5 @@ def _panel(frame: pl.DataFrame, snapshot: Snapshot) -> Panel:
         snapshot.hist_exog,
         snapshot.futr_exog,
         snapshot.stat_exog,
+        snapshot.categories,
     )

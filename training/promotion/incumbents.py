@@ -54,4 +54,5 @@ def champion_of(found: Sequence[Version]) -> Version | None:
 
 def _lacks(spec: Spec, panel: Panel) -> bool:
     roles = ("hist_exog", "futr_exog", "stat_exog")
-    return any(set(getattr(spec, role)) - set(getattr(panel, role)) for role in roles)
+    lacks = any(set(getattr(spec, role)) - set(getattr(panel, role)) for role in roles)
+    return lacks or any((n in spec.categories) != (n in panel.categories) for n in spec.stat_exog)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -11,7 +13,41 @@ from models import iso
 from .faults import Faults
 
 _CHUNK = 1 << 20
+_MOST_CATEGORIES, _LONGEST_CATEGORY = 1024, 128  # as a spec holds
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
+
+
+@dataclass(frozen=True, slots=True)
+class Categorised:
+    """A column of words. places: (n,) float64, each row's place in `categories`, NaN where it holds
+    nothing; categories: the words, in order."""
+
+    places: NDArray[np.float64]
+    categories: tuple[str, ...]
+
+
+def categorised(column: pl.Series, faults: Faults) -> Categorised | None:
+    """A column of categories; None for one of numbers, or of numbers with a few words among them.
+
+    A column whose type says that it holds categories does, whatever they look like.
+    """
+    typed = column.dtype in (pl.Categorical, pl.Enum)
+    if not typed and column.dtype != pl.String:
+        return None
+    words = _words(column.cast(pl.String))
+    known = words.drop_nulls().unique().sort()
+    if not len(known) or (not typed and _numbers_in(known).is_not_null().any()):
+        return None
+    if len(known) > _MOST_CATEGORIES:
+        found = f"holds {len(known)} different words"
+        faults.column(column.name, f"{found}: at most {_MOST_CATEGORIES} categories are learnt")
+    long = (words.str.len_chars() > _LONGEST_CATEGORY).fill_null(value=False)
+    reason = f"is longer than the {_LONGEST_CATEGORY} characters of a category"
+    faults.rows(long.to_numpy(), column.name, lambda i: f"{_quoted(column[i])} {reason}")
+    index = pl.int_range(len(known), eager=True)
+    places = words.replace_strict(known, index, default=None, return_dtype=pl.Float64)
+    array = places.fill_null(np.nan).to_numpy().astype(np.float64, copy=False)
+    return Categorised(array, tuple(known.to_list()))
 
 
 def numbers(column: pl.Series, faults: Faults) -> NDArray[np.float64]:
@@ -35,14 +71,21 @@ def numbers(column: pl.Series, faults: Faults) -> NDArray[np.float64]:
 
 def _written(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
     """Numbers, yes and no in words, and where there are none."""
+    words = _words(column)
+    values = _numbers_in(words)
+    return values, (values.is_null() & words.is_not_null()).to_numpy()
+
+
+def _words(column: pl.Series) -> pl.Series:
     words = column.str.strip_chars()
-    words = words.set(words.is_in(_MISSING), None)
-    values = words.cast(pl.Float64, strict=False)
+    return words.set(words.is_in(_MISSING), None)
+
+
+def _numbers_in(words: pl.Series) -> pl.Series:
     truth = words.str.to_lowercase().replace_strict(
         {"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64
     )
-    values = values.fill_null(truth)
-    return values, (values.is_null() & words.is_not_null()).to_numpy()
+    return words.cast(pl.Float64, strict=False).fill_null(truth)
 
 
 def counted(column: pl.Series, faults: Faults) -> NDArray[np.int64] | None:

@@ -83,6 +83,9 @@ def digest(panel: Panel) -> str:
         _count(sha, len(group))
         for word in group:
             _text(sha, word)
+    for name in sorted(panel.categories):
+        for word in (name, *panel.categories[name]):
+            _text(sha, word)
     _count(sha, len(panel.series))
     for series in sorted(panel.series, key=lambda s: s.unique_id):
         _text(sha, series.unique_id)

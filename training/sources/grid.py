@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,10 +35,17 @@ class Values:
 
 
 def regular(
-    rows: Rows, roles: Roles, settled: Settled, values: Values, *, min_length: int
+    rows: Rows,
+    roles: Roles,
+    settled: Settled,
+    values: Values,
+    categories: Mapping[str, Sequence[str]],
+    *,
+    min_length: int,
 ) -> tuple[Series, ...]:
     """The series of sorted rows, each from its first observed value to its last.
 
+    categories: the words that the values of a static covariate stand for, where they do.
     Rows after it that know a future covariate make that covariate longer than y. Raises DataError
     for series without a value, too short, or with a gap that no memory holds, and for static
     covariates that change.
@@ -59,7 +67,7 @@ def regular(
         lambda k: f"is {length[k]} long: at least {min_length} steps are needed",
     )
     _check_gaps(rows, settled, first, end, extent)
-    stat = _static(rows, roles, values.stat)
+    stat = _static(rows, roles, values.stat, categories)
     rows.faults.check()
     columns = 1 + values.hist.shape[1] + values.futr.shape[1]
     if int(extent.sum()) * columns > _MOST:
@@ -131,7 +139,9 @@ def _check_gaps(
     )
 
 
-def _static(rows: Rows, roles: Roles, stat: NDArray[np.float64]) -> NDArray[np.float64]:
+def _static(
+    rows: Rows, roles: Roles, stat: NDArray[np.float64], categories: Mapping[str, Sequence[str]]
+) -> NDArray[np.float64]:
     """(series, n_stat) the one value of each static covariate."""
     series, starts = rows.origin.series, rows.starts
     found = np.full((len(starts), stat.shape[1]), np.nan)
@@ -141,10 +151,19 @@ def _static(rows: Rows, roles: Roles, stat: NDArray[np.float64]) -> NDArray[np.f
         has = first < np.r_[starts[1:], len(values)]
         found[has, column] = values[first[has]]
         expected = found[series, column]
-        reason = partial(_changed, values, expected)
+        reason = partial(_changed, values, expected, categories.get(name))
         rows.faults.rows(~np.isnan(values) & (values != expected), name, reason)
     return found
 
 
-def _changed(values: NDArray[np.float64], expected: NDArray[np.float64], row: int) -> str:
-    return f"is {values[row]:g} after {expected[row]:g}: it must not change within a series"
+def _changed(
+    values: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    words: Sequence[str] | None,
+    row: int,
+) -> str:
+    now, before = (
+        f"{each[row]:g}" if words is None else repr(words[int(each[row])])
+        for each in (values, expected)
+    )
+    return f"is {now} after {before}: it must not change within a series"

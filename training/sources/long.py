@@ -27,7 +27,12 @@ def to_panel(
     faults = Faults(origin)
     steps = cells.counted(ds, faults)
     read = cells.stamps(ds, faults) if steps is None else steps
-    columns = {name: cells.numbers(frame[name], faults) for name in roles.numbers}
+    columns, categories = {}, {}
+    for name in roles.numbers:
+        words = cells.categorised(frame[name], faults) if name in roles.stat_exog else None
+        columns[name] = cells.numbers(frame[name], faults) if words is None else words.places
+        if words is not None:
+            categories[name] = words.categories
     rows = Rows(origin, ds, faults)
     settled = settle(rows, read, freq=freq, timezone=timezone)
     values = Values(
@@ -36,8 +41,9 @@ def to_panel(
         futr=_stack(columns, roles.futr_exog, len(frame)),
         stat=_stack(columns, roles.stat_exog, len(frame)),
     )
-    series = regular(rows, roles, settled, values, min_length=min_length)
-    return Panel(settled.timeline, series, roles.hist_exog, roles.futr_exog, roles.stat_exog)
+    series = regular(rows, roles, settled, values, categories, min_length=min_length)
+    names = (roles.hist_exog, roles.futr_exog, roles.stat_exog)
+    return Panel(settled.timeline, series, *names, categories)
 
 
 def _stack(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -39,7 +40,10 @@ def sent(database: Database, given: Panel, task: str = TASK) -> None:
     timeline = given.timeline
     rows = []
     for series in given.series:
-        stat = dict(zip(given.stat_exog, series.stat_exog.tolist(), strict=True))
+        stat: dict[str, Any] = {}
+        stat |= zip(given.stat_exog, series.stat_exog.tolist(), strict=True)
+        for name, words in given.categories.items():
+            stat[name] = words[int(series.stat_exog[given.stat_exog.index(name)])]
         new = NewStream(
             task,
             series.unique_id,
@@ -105,3 +109,19 @@ def test_an_empty_log_is_told(database: Database, champion: Spec | None) -> None
     sent(database, panel(HOURS), "another")
     with pytest.raises(SourceError, match="load"):
         observed_panel(database, TASK, champion)
+
+
+def test_categories_are_those_that_the_streams_said(database: Database) -> None:
+    given = replace(panel(HOURS), categories={"area": ("10", "2", "30", "4")})
+    sent(database, given)
+    words = spec(HOURS, categorical=(("area", ("2", "30")),))
+    found = observed_panel(database, TASK, words)
+    assert found.categories == {"area": ("2", "30", "4")}
+    assert [series.stat_exog.tolist() for series in found.series] == [[0.0], [1.0], [2.0]]
+
+
+def test_what_was_said_to_a_version_of_another_kind_is_unknown(database: Database) -> None:
+    sent(database, replace(panel(HOURS), categories={"area": ("a", "b", "c", "d")}))
+    found = observed_panel(database, TASK, spec(HOURS))
+    assert found.categories == {}
+    assert all(np.isnan(series.stat_exog).all() for series in found.series)

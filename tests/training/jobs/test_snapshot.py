@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from training.jobs.snapshot import prune_snapshots, read_snapshot, write_snapsho
 from training.panel import Panel
 from training.sources import SourceError, digest
 
-PANELS = {"hours": panel(HOURS), "counted": panel(COUNTED), "bare": steps_panel()}
+WORDS = replace(panel(HOURS), categories={"area": ("a", "east", "north", "west")})
+PANELS = {
+    "hours": panel(HOURS),
+    "counted": panel(COUNTED),
+    "bare": steps_panel(),
+    "categories": WORDS,
+}
 
 
 @pytest.mark.parametrize("given", PANELS.values(), ids=PANELS.keys())
@@ -23,6 +30,7 @@ def test_a_snapshot_comes_back_as_it_was(given: Panel, tmp_path: Path) -> None:
     back, facts = found
     assert facts == written
     assert digest(back) == digest(given) == facts.digest
+    assert back.categories == given.categories
     assert [series.unique_id for series in back.series] == [s.unique_id for s in given.series]
     assert facts.n_series == len(given.series)
     assert [each.name for each in tmp_path.iterdir()] == ["1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def test_the_champion_stands_under_its_number(registry: Registry) -> None:
 def test_one_that_cannot_forecast_the_windows_does_not_stand(registry: Registry) -> None:
     bare = Panel(HOURS, panel().series)
     assert incumbents(registry, TASK, spec(), bare) == {}
+    words = replace(panel(), categories={"area": ("a", "b", "c", "d")})
+    assert incumbents(registry, TASK, spec(), words) == {}
     assert incumbents(registry, TASK, spec(horizon=9), panel()) == {}
     assert incumbents(registry, "another", spec(), panel()) == {}
 
