@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.context import Context
 from models.forecaster import Forecaster
+from models.head import seasonal_naive_weights
 from models.spec import Spec
 from models.transform import to_network
 from training.ridge import Line, Trust, moments_of
@@ -34,6 +35,9 @@ _PLAINLY, _ENOUGH = 0.98, 30.0
 _SHARE, _SHARE_STRETCHES = 0.5, 20.0
 """The share of the regression a priori, and for how many stretches of data that stands."""
 _FOLDS = 4
+_MOST_REGULAR, _TINY = 0.05, 1e-9
+"""What seasonal naive misses in a series, as a share of what it misses in the middle one, below
+which the series counts no more for being regular."""
 _FEWEST = 20
 """Origins below which the spread of the errors is not read off them."""
 _HALF = 60.0
@@ -58,34 +62,71 @@ def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int6
     """At what followed the windows of series.
 
     ends: (n_series,) the leading steps of each of `pasts` that are learnt from. None where the
-    network has no skip, or no origin has its whole horizon within the series.
+    network has no skip.
     """
     spec = forecaster.spec
-    stretches = sum(_origins(spec, int(end)) for end in ends) / spec.horizon  # without overlap
-    if forecaster.head.skip is None or not stretches:
+    if forecaster.head.skip is None:
         return None
-    found = moments_of(_pairs(forecaster, pasts, ends, most=_ORIGINS))
+    # origins whose horizons do not overlap
+    counts = [_origins(spec, int(end)) for end in ends]
+    stretches = sum(1 + (count - 1) / spec.horizon for count in counts if count)
+    weights = _weights(forecaster, pasts, ends)
+
+    def pairs(most: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for place, z, target in _pairs(forecaster, pasts, ends, most=most):
+            yield z, target, weights[place].expand(len(z))
+
+    found = moments_of(pairs(_ORIGINS))
     if found is None:
-        return None
+        return _nothing(spec)
     smooth = likely_smoothing(spec, found, stretches)
-    pairs = list(_pairs(forecaster, pasts, ends, most=_FOLDED_ORIGINS))
-    windows, followed = torch.cat([z for z, _ in pairs]), torch.cat([y for _, y in pairs])
-    trust, missed = _trusted(windows, followed, smooth, stretches)
+    folded = [torch.cat(each) for each in zip(*pairs(_FOLDED_ORIGINS), strict=True)]
+    trust, missed = _trusted(folded[0], folded[1], folded[2], smooth, stretches)
     return Found(found.line(smooth, stretches, trust), trust, missed)
 
 
+def _nothing(spec: Spec) -> Found:
+    """What is believed where no window is whole and has its horizon after it: seasonal naive."""
+    naive = seasonal_naive_weights(spec).double()
+    line = Line(naive, torch.zeros(spec.horizon, dtype=torch.float64))
+    return Found(line, Trust(BELIEFS[0], 0.0), torch.empty(0, spec.horizon, dtype=torch.float64))
+
+
+def _weights(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Tensor:
+    """(n_series,) float64: what an error in each series weighs, 1 in the root mean square.
+
+    That is the inverse of what seasonal naive misses in it, as MASE has it and least squares of
+    unequal variances want it: or else a few wild series say how regular ones are forecast.
+    """
+    naive = seasonal_naive_weights(forecaster.spec).double()
+    missed, known, origins = (torch.zeros(len(pasts), dtype=torch.float64) for _ in range(3))
+    for place, z, target in _pairs(forecaster, pasts, ends, most=_ORIGINS):
+        off = (target - z @ naive.T).abs()  # (N, horizon)
+        missed[place] += off.nansum()
+        known[place] += off.isfinite().sum()
+        origins[place] += len(z)
+    error = missed / known  # NaN for series without an origin
+    least = max(_MOST_REGULAR * float(error.nanmedian()), _TINY) if origins.any() else 1.0
+    weights = error.clamp_min(least).reciprocal().nan_to_num(0.0)
+    mean_square = (origins * weights.square()).sum() / origins.sum()
+    return weights / mean_square.sqrt()
+
+
 def _trusted(
-    windows: Tensor, followed: Tensor, smooth: Tensor, stretches: float
+    windows: Tensor, followed: Tensor, weights: Tensor, smooth: Tensor, stretches: float
 ) -> tuple[Trust, Tensor]:
     """How far to trust regression beyond smoothing, and what such lines miss, by stacking.
 
     Each quarter of the origins is forecast by the regression of the other three. The share of it
     that makes the mean absolute error least (Wolpert 1992; Breiman 1996) is drawn to a half.
-    windows (N, lags), followed (N, horizon), smooth (horizon, lags).
+    windows (N, lags), followed (N, horizon), weights (N,), smooth (horizon, lags).
     """
     plain = followed - windows @ smooth.T  # (N, horizon)
     fold = torch.arange(len(windows)) * _FOLDS // len(windows)  # (N,), each in one piece
-    rest = [moments_of([(windows[fold != k], followed[fold != k])]) for k in range(_FOLDS)]
+    rest = [
+        moments_of([(windows[others], followed[others], weights[others])])
+        for others in (fold != k for k in range(_FOLDS))
+    ]
     shares = torch.linspace(0, 1, 21, dtype=torch.float64)
     least, belief, share, gained = float("inf"), BELIEFS[0], 0.0, plain
     for each in BELIEFS if stretches >= _ENOUGH else BELIEFS[:1]:
@@ -95,7 +136,9 @@ def _trusted(
                 line = others.line(smooth, stretches * (1 - 1 / _FOLDS), Trust(each, 1.0))
                 here = fold == k
                 more[here] = windows[here] @ (line.weight - smooth).T + line.bias
-        errors = torch.stack([(plain - part * more).abs().nanmean() for part in shares])
+        errors = torch.stack(
+            [((plain - part * more).abs() * weights[:, None]).nanmean() for part in shares]
+        )
         if float(errors.min()) < _PLAINLY * least:
             least, belief, gained = float(errors.min()), each, more
             share = float(shares[errors.argmin()])
@@ -170,12 +213,13 @@ def _origins(spec: Spec, length: int) -> int:
 
 def _pairs(
     forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64], *, most: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Windows (N, lags) and what followed (N, horizon), float64, in the window's scale."""
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Of a series, its place, windows (N, lags) and what followed (N, horizon), float64, in the
+    window's scale."""
     spec = forecaster.spec
     counts = [_origins(spec, int(end)) for end in ends]
     every = max(1, -(-sum(counts) // most))
-    for past, end, count in zip(pasts, ends, counts, strict=True):
+    for place, (past, end, count) in enumerate(zip(pasts, ends, counts, strict=True)):
         if not count:
             continue
         values = to_network(torch.from_numpy(past.y[: int(end)].copy()), spec)
@@ -185,4 +229,4 @@ def _pairs(
             ahead = values.unfold(0, spec.horizon, 1)[at + spec.input_size]
             target = ((ahead - window.loc) / window.scale).clamp(-_FARTHEST, _FARTHEST)
             seen = window.loc[:, 0].isfinite() & target.isfinite().any(1)
-            yield window.z[seen].double(), target[seen]
+            yield place, window.z[seen].double(), target[seen]

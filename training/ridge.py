@@ -36,8 +36,8 @@ class Line:
 class Moments:
     """What least squares need of windows and of what followed them, in each window's scale.
 
-    gram: (lags + 1, lags + 1), moment: (lags + 1, horizon), means over origins; a last column of
-    ones. square: the mean square of what followed.
+    gram: (lags + 1, lags + 1), moment: (lags + 1, horizon), weighted means over origins; a last
+    column of ones. square: the mean square of what followed.
     """
 
     gram: Tensor
@@ -66,23 +66,24 @@ class Moments:
         return Line(drawn_to + change[:-1].T, change[-1])
 
 
-def moments_of(pairs: Iterable[tuple[Tensor, Tensor]]) -> Moments | None:
-    """Of windows (N, lags) and what followed (N, horizon), float64; None without any.
+def moments_of(pairs: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Moments | None:
+    """Of windows (N, lags), what followed (N, horizon) and weights (N,), float64; None without any.
 
-    Missing values are zero in the window, as the network sees them; targets that are missing (NaN)
-    are left out.
+    An origin counts by the square of its weight. Missing values are zero in the window, as the
+    network sees them; targets that are missing (NaN) are left out.
     """
     gram = moment = known = torch.zeros(())
-    squares, n = 0.0, 0
-    for z, target in pairs:
-        rows = torch.cat([z, z.new_ones(len(z), 1)], 1)  # (N, lags + 1)
-        followed = target.nan_to_num(0.0)  # (N, horizon)
-        known = known + target.isfinite().sum(0)
+    squares = total = 0.0
+    for z, target, weight in pairs:
+        by = weight[:, None]  # (N, 1)
+        rows = torch.cat([z, z.new_ones(len(z), 1)], 1) * by  # (N, lags + 1)
+        followed = target.nan_to_num(0.0) * by  # (N, horizon)
+        known = known + (target.isfinite() * by.square()).sum(0)
         squares += float(followed.square().sum())
         gram = gram + rows.T @ rows
         moment = moment + rows.T @ followed
-        n += len(z)
-    if not n:
+        total += float(weight.square().sum())
+    if not total:
         return None
-    square = squares / max(1.0, float(known.sum()))
-    return Moments(gram / n, moment / known.clamp_min(1.0), square)
+    square = squares / max(_TINY, float(known.sum()))
+    return Moments(gram / total, moment / known.clamp_min(_TINY), square)

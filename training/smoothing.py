@@ -7,6 +7,7 @@ one. A window forgets what lies before it; smoothing nearly so.
 from __future__ import annotations
 
 from itertools import product
+from math import log
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ _SEASON = (0.02, 0.1, 0.3, 0.6)
 _SHARPNESS = 1.5
 """Of the likelihood, a stretch of data: more than the half that independent errors would have, as
 origins that overlap tell more than those that do not."""
+_NAIVE = 0.25
+"""The share of seasonal naive before anything is seen; the maps have the rest in equal parts."""
 _AT_ONCE = 8_000_000
 """Weights that are held at once."""
 _NEGLIGIBLE = 1e-6
@@ -29,6 +32,8 @@ _NEGLIGIBLE = 1e-6
 
 def likely_smoothing(spec: Spec, found: Moments, stretches: float) -> Tensor:
     """(horizon, lags): the mean of seasonal naive and the smoothing maps, by their likelihood.
+
+    A priori seasonal naive weighs as much as a third of the maps together, however many those are.
 
     stretches: the number of origins that do not overlap. Few parameters made the maps, so the
     errors on what they are chosen by are not far from those on anything else.
@@ -42,7 +47,9 @@ def likely_smoothing(spec: Spec, found: Moments, stretches: float) -> Tensor:
     ]
     errors = [found.errors(naive[None])]
     errors += [found.errors(smoothing_maps(part, lags, horizon, season)) for part, season in parts]
-    share = torch.softmax(-_SHARPNESS * stretches * torch.cat(errors).log(), 0)
+    fit = -_SHARPNESS * stretches * torch.cat(errors).log()  # (1 + maps,)
+    fit[0] += log(_NAIVE / (1.0 - _NAIVE) * (len(fit) - 1))
+    share = torch.softmax(fit, 0)
     mean = share[0] * naive
     shares = torch.split(share[1:], [len(part) for part, _ in parts])
     for own, (part, season) in zip(shares, parts, strict=True):

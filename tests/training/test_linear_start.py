@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
+from models.head import seasonal_naive_weights
 from models.predict import point, predict
 from tests.training.panels import panel_of, seasonal, spec_of
 from training.contexts import context
+from training.defaults import default_schedule
 from training.fit import fit
 from training.linear_start import (
     BELIEFS,
@@ -25,6 +27,7 @@ from training.linear_start import (
 )
 from training.ridge import Line
 from training.schedule import Schedule
+from training.validation import validation
 
 Values = NDArray[np.float64]
 
@@ -112,9 +115,12 @@ def test_gaps_and_ragged_ends_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 8, 10])
-def test_too_short_series_have_no_line(length: int) -> None:
+def test_too_short_series_are_believed_to_repeat_their_season(length: int) -> None:
     pasts = pasts_of(seasonal(length))
-    assert solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts)) is None
+    line = solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts))
+    assert line is not None
+    np.testing.assert_array_equal(line.weight, seasonal_naive_weights(spec_of()))
+    np.testing.assert_array_equal(line.bias, 0.0)
 
 
 def test_a_network_without_a_map_has_no_line() -> None:
@@ -122,9 +128,26 @@ def test_a_network_without_a_map_has_no_line() -> None:
     assert solve(new_forecaster(spec_of(skip=False), 0), pasts, ends_of(pasts)) is None
 
 
-def test_all_missing_is_no_line() -> None:
-    pasts = pasts_of(np.full(100, np.nan))
-    assert solve(new_forecaster(spec_of(), 0), pasts, ends_of(pasts)) is None
+def test_all_missing_tells_nothing() -> None:
+    found = look(new_forecaster(spec_of(), 0), pasts_of(np.full(100, np.nan)), np.array([100]))
+    assert found is not None
+    assert found.trust.share == 0.0
+    assert not len(found.missed)
+
+
+def test_wild_series_do_not_say_how_regular_ones_are_forecast() -> None:
+    random = np.random.default_rng(0)
+    regular = [np.tile(random.normal(size=4), 10) + 1e-3 * random.normal(size=40) for _ in range(5)]
+    wild = [random.normal(size=40).cumsum() for _ in range(20)]
+    forecaster, pasts = new_forecaster(spec_of(), 0), pasts_of(*regular, *wild)
+    line = solve(forecaster, pasts, ends_of(pasts))
+    assert line is not None
+    naive = seasonal_naive_weights(spec_of()).double()
+    for past in pasts[:5]:
+        values = torch.from_numpy(past.y)
+        windows = values.unfold(0, 8, 1)[:-3]  # (N, 8)
+        z = (windows - windows.mean(1, keepdim=True)) / windows.std(1, correction=0, keepdim=True)
+        assert (z @ (line.weight - naive).T + line.bias).abs().max() < 0.1
 
 
 def test_windows_are_trusted_more_where_smoothing_is_plainly_wrong() -> None:
@@ -187,6 +210,18 @@ def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
     other = new_forecaster(spec_of(), 0)
     begin(other, whole)
     np.testing.assert_allclose(predict(forecaster, pasts), predict(other, pasts), rtol=1e-6)
+
+
+def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:
+    spec = spec_of(horizon=8)
+    ys = [np.tile(np.random.default_rng(k).normal(size=4), 5) * 9 + 50 for k in range(30)]
+    panel = panel_of(*ys)
+    pasts = [context(panel, each, spec, 20) for each in panel.series]
+    assert (validation(spec, pasts, seed=0).ends < spec.lags + spec.horizon).all()
+    fitted = fit(panel, spec, default_schedule(panel))
+    forecasts = predict(fitted.forecaster, pasts)[..., spec.quantiles.index(0.5)]
+    off = np.abs(forecasts - np.stack([np.tile(y[:4], 2) for y in ys]))
+    assert off.mean() < 0.05 * np.stack(ys).std()
 
 
 def test_a_fit_that_learns_nothing_better_is_its_start() -> None:

@@ -79,7 +79,7 @@ def windows(y: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_a_steady_rise_goes_on() -> None:
     z, target = windows(2.0 * np.arange(200) + np.tile([0.0, 5.0, 3.0, -4.0], 50))
-    found = moments_of([(z, target)])
+    found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
     assert found is not None
     likely = likely_smoothing(spec_of(), found, stretches=60)
     said = z @ likely.T
@@ -87,16 +87,16 @@ def test_a_steady_rise_goes_on() -> None:
     assert (said - target).abs().mean() < 0.05 * (naive - target).abs().mean()
 
 
-def test_where_there_is_next_to_nothing_to_see_all_are_alike() -> None:
+def test_where_there_is_next_to_nothing_to_see_seasonal_naive_has_a_quarter() -> None:
     z, target = windows(np.random.default_rng(0).normal(size=60))
-    found = moments_of([(z, target)])
+    found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
     assert found is not None
     spec = spec_of()
     season = spec.season[0] if 1 < spec.season[0] < spec.lags else 1
     maps = smoothing_maps(smoothings(season), spec.lags, spec.horizon, season)
-    every = torch.cat([seasonal_naive_weights(spec).double()[None], maps])
+    naive = seasonal_naive_weights(spec).double()
     likely = likely_smoothing(spec, found, stretches=1e-9)
-    np.testing.assert_allclose(likely, every.mean(0), atol=1e-6)
+    np.testing.assert_allclose(likely, 0.25 * naive + 0.75 * maps.mean(0), atol=1e-6)
 
 
 def test_long_windows_are_looked_at_in_parts() -> None:
@@ -105,7 +105,7 @@ def test_long_windows_are_looked_at_in_parts() -> None:
     y = np.sin(2 * math.pi * t / 24) + np.sin(2 * math.pi * t / 168)
     rows = np.lib.stride_tricks.sliding_window_view(y, 536)[::8]
     z, target = (torch.from_numpy(part.copy()) for part in (rows[:, :336], rows[:, 336:]))
-    found = moments_of([(z, target)])
+    found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
     assert found is not None
     likely = likely_smoothing(spec, found, stretches=7)
     assert likely.shape == (200, 336)
