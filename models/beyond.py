@@ -34,7 +34,7 @@ def beyond(forecaster: Forecaster, state: State, ahead: Tensor, h: int) -> Tenso
     """
     spec = forecaster.spec
     n, horizon, outputs = len(state), spec.horizon, spec.outputs
-    n_futr = len(spec.futr_exog)
+    n_futr = spec.n_futr
     mid = spec.quantiles.index(0.5) if spec.quantiles else 0
     side = torch.tensor(spec.quantiles or (0.5,), dtype=torch.float64).sub(0.5).sign()
     n_blocks = -(-h // horizon)

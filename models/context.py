@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .holidays import holidays_at
 from .spec import Spec
 from .timeline import ClockArray
 
@@ -17,8 +18,8 @@ class Context:
 
     y: (T,) float64, the units of the data, NaN where nothing was observed.
     exog: (T, spec.exog_size) float32, the calendar's sines and cosines, then hist_exog, then
-        futr_exog in the spec's order, in their own units; NaN where unknown.
-    futr: (horizon, len(spec.futr_exog)) float32, the steps after the origin.
+        futr_exog in the spec's order, in their own units, then holidays; NaN where unknown.
+    futr: (horizon, spec.n_futr) float32, the steps after the origin.
     stat: (len(spec.stat_exog),) float32.
     ahead: (h, spec.exog_size) float32, the covariates of the steps after the origin as in `exog`:
         needed where h steps are forecast, more than the horizon.
@@ -34,9 +35,9 @@ class Context:
 def covariates_ahead(
     spec: Spec, clock: ClockArray, futr: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """`Context.ahead` of steps at `clock` (h,), of which futr (h, n_futr) is known."""
+    """`Context.ahead` of steps at `clock` (h,), of which futr (h, len(futr_exog)) is known."""
     ahead = np.full((len(clock), spec.exog_size), np.nan, np.float32)
     if spec.calendar:
         ahead[:, : 2 * len(spec.calendar)] = spec.timeline.calendar(clock, spec.calendar)
-    ahead[:, spec.exog_size - len(spec.futr_exog) :] = futr
+    ahead[:, spec.exog_size - spec.n_futr :] = np.c_[futr, holidays_at(spec, clock)]
     return ahead

@@ -160,7 +160,7 @@ class Forecaster(nn.Module):
 
     def _scaled_futr(self, futr: Tensor | None, h: Tensor) -> Tensor | None:
         """futr in the encoder's scale, zero (the training mean) where unknown; h (..., H)."""
-        n_futr = len(self.spec.futr_exog)
+        n_futr = self.spec.n_futr
         if not n_futr:
             return None
         if futr is None:

@@ -35,7 +35,7 @@ class Head(nn.Module):
                 self.skip.weight.copy_(seasonal_naive_weights(spec))
                 self.state.weight.mul_(0.1)
                 self.state.bias.copy_(_normal_spread(spec))
-        self.n_futr = len(spec.futr_exog)
+        self.n_futr = spec.n_futr
         if self.n_futr:
             self.futr_state = nn.Linear(features, units)
             self.futr_input = nn.Linear(self.n_futr, units, bias=False)

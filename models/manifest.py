@@ -115,7 +115,7 @@ class Golden(BaseModel):
         return Context(
             y=np.array(self.y, dtype=np.float64),
             exog=_array(self.exog).reshape(len(self.y), spec.exog_size),
-            futr=_array(self.futr).reshape(spec.horizon, len(spec.futr_exog)),
+            futr=_array(self.futr).reshape(spec.horizon, spec.n_futr),
             stat=_array(self.stat).reshape(len(spec.stat_exog)),
         )
 
@@ -134,7 +134,7 @@ class Golden(BaseModel):
         """What does not have the shape that `spec` asks, or None."""
         shapes = (
             ("exog", self.exog, len(self.y), spec.exog_size),
-            ("futr", self.futr, spec.horizon, len(spec.futr_exog)),
+            ("futr", self.futr, spec.horizon, spec.n_futr),
             ("stat", (self.stat,), 1, len(spec.stat_exog)),
             ("outputs", self.outputs, spec.horizon, spec.outputs),
         )

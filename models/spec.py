@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .holidays import Holidays
 from .timeline import CalendarFeature, Timeline
 
 Recurrence = Literal["lstm", "gru", "elman"]
@@ -58,6 +59,8 @@ class Spec(BaseModel):
     """The value, in the units of the data, around which `log` turns linear: asinh(y / 2 log_floor),
     so that zero and below stay legal. Far above it, it is the logarithm."""
     calendar: Annotated[tuple[CalendarFeature, ...], Field(max_length=8)] = ()
+    holidays: Holidays | None = None
+    """Of a place, read off the time stamps as a covariate that is known ahead; the last of them."""
     hist_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
     futr_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
     stat_exog: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
@@ -82,7 +85,7 @@ class Spec(BaseModel):
             raise ValueError("a covariate has one role and one name")
         if not set(self.categories) <= set(self.stat_exog):
             raise ValueError("only a stat_exog has categories")
-        if self.calendar and self.timeline.kind == "integer":
+        if (self.calendar or self.holidays) and self.timeline.kind == "integer":
             raise ValueError("integer steps have no calendar")
         return self
 
@@ -113,6 +116,12 @@ class Spec(BaseModel):
         return len(self.quantiles) or 1
 
     @property
+    def n_futr(self) -> int:
+        """Covariates that are known ahead: futr_exog, then the holidays."""
+        return len(self.futr_exog) + (self.holidays is not None)
+
+    @property
     def exog_size(self) -> int:
-        """Covariate channels a step: calendar (a sine and a cosine each), hist_exog, futr_exog."""
-        return 2 * len(self.calendar) + len(self.hist_exog) + len(self.futr_exog)
+        """Covariate channels a step: calendar (a sine and a cosine each), hist_exog, those that are
+        known ahead."""
+        return 2 * len(self.calendar) + len(self.hist_exog) + self.n_futr

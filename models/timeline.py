@@ -14,6 +14,7 @@ from .aliases import SIZES, read_alias
 from .calendar import CalendarFeature, waves
 from .frequency import Grid, Ordinals, default_seasons, grid
 from .infer import infer_freq
+from .iso import DAY
 
 __all__ = [
     "CalendarFeature",
@@ -212,6 +213,20 @@ class Timeline(BaseModel):
         if self.kind == "integer":
             raise ValueError("counted steps have no calendar")
         return waves(self._local(_micros(clock))[0], features)
+
+    def days(self, clock: ClockArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The local days that each step touches, from the first to before the second: (n,) each.
+
+        Counted from 1970-01-01. A step shorter than a day has the one that it begins in.
+        """
+        if self.kind == "integer":
+            raise ValueError("counted steps have no days")
+        first = self._local(_micros(clock))[0] // DAY
+        try:
+            following = self.at(clock, np.ones(len(clock), np.int64))
+        except DsError:  # beyond the last year that there is
+            return first, first + 1
+        return first, np.maximum(self._local(_micros(following))[0] // DAY, first + 1)
 
     @property
     def _grid(self) -> Grid:

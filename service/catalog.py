@@ -46,6 +46,8 @@ class ServedVersion(BaseModel):
     input_size: int
     """Newest steps that a forecast looks at directly."""
     quantiles: list[float]
+    holidays: str | None
+    """The place whose public holidays it knows."""
     hist_exog: list[str]
     futr_exog: list[str]
     stat_exog: list[str]
@@ -161,6 +163,7 @@ def _served(loaded: Loaded) -> ServedVersion:
         horizon=spec.horizon,
         input_size=spec.input_size,
         quantiles=list(spec.quantiles),
+        holidays=spec.holidays.place if spec.holidays else None,
         hist_exog=list(spec.hist_exog),
         futr_exog=list(spec.futr_exog),
         stat_exog=list(spec.stat_exog),

@@ -17,6 +17,7 @@ from models import iso
 from models.beyond import steps_fed_back
 from models.categories import stat_value
 from models.context import Context, covariates_ahead
+from models.holidays import holidays_at
 from models.spec import Spec
 from models.timeline import Clock, ClockArray, DsError, Timeline
 from service.forecast_request import ForecastRequest, SeriesBody
@@ -165,9 +166,10 @@ def _read(
     span = int(rows[-1]) + 1
     if span > most_points:
         raise _FaultError("ds" if series.ds else "y", f"spans more than {most_points} steps")
-    steps = np.arange(span + h)
+    first = 0 if spec.calendar or spec.holidays else span  # whose time stamp is asked for
+    end = span + (max(h, spec.horizon) if spec.holidays else h)
     try:
-        times = spec.timeline.at(start, steps if spec.calendar else steps[span:])
+        times = spec.timeline.at(start, np.arange(first, end))
     except DsError as error:
         raise _FaultError("start" if series.ds is None else "ds", error.reason) from None
     y = np.full(span, np.nan)
@@ -176,14 +178,18 @@ def _read(
         newest = f"the newest {spec.input_size} steps"
         raise _FaultError("y", f"has no observed value among {newest}, which is what is looked at")
     futr = _futr(series, spec, h)
+    following = times[span - first :]
+    known = futr[: spec.horizon]
+    if spec.holidays:
+        known = np.c_[known, holidays_at(spec, following[: spec.horizon])]
     context = Context(
         y=y,
-        exog=_exog(series, rows, times[:span], spec),
-        futr=futr[: spec.horizon],
+        exog=_exog(series, rows, times[: span - first], spec),
+        futr=known,
         stat=_stat(series, spec),
-        ahead=covariates_ahead(spec, times[-h:], futr) if h > spec.horizon else None,
+        ahead=covariates_ahead(spec, following, futr) if h > spec.horizon else None,
     )
-    return context, times[-h:]
+    return context, following[:h]
 
 
 def _rows(
@@ -219,6 +225,8 @@ def _exog(
             reason = f"has {len(values)} values and y {len(rows)}"
             raise _FaultError(f"exog.{name}", reason)
         exog[rows, column] = _single(f"exog.{name}", values)
+    if spec.holidays:
+        exog[:, -1:] = holidays_at(spec, times)
     return exog
 
 

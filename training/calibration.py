@@ -70,7 +70,7 @@ def measured(spec: Spec, by: Factors, stretches: float) -> Factors:
     factors[:, tails] = together ** (stretches / (stretches + half))
     own = stretches / (stretches + _CELL_HALF)
     # futr_output is shared by the steps ahead: what it adds can be stretched for all of them alike
-    bins = [slice(0, spec.horizon)] if spec.futr_exog else _bins(spec.horizon)
+    bins = [slice(0, spec.horizon)] if spec.n_futr else _bins(spec.horizon)
     for ahead in bins:
         for q in tails:
             each = _factor(ratio[:, ahead][..., _mirrored(spec, q)], inside[q])

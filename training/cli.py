@@ -19,6 +19,7 @@ from training.options import (
     Freq,
     FutrExog,
     HistExog,
+    Holidays,
     NWindows,
     Output,
     Query,
@@ -68,6 +69,7 @@ def fit(
     hist_exog: HistExog = "",
     futr_exog: FutrExog = "",
     stat_exog: StatExog = "",
+    holidays: Holidays = None,
     query: Query = None,
     n_windows: NWindows = 1,
     step_size: StepSize = None,
@@ -99,6 +101,7 @@ def fit(
             hist_exog=hist_exog,
             futr_exog=futr_exog,
             stat_exog=stat_exog,
+            holidays=holidays,
             query=query,
         )
         tried = candidates(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from models.spec import Spec
+from training.holidays import with_holidays
 from training.panel import Panel
 from training.sources import Columns, load
 
@@ -62,10 +63,11 @@ def panel_of(
     hist_exog: str,
     futr_exog: str,
     stat_exog: str,
+    holidays: str | None,
     query: str | None,
 ) -> Panel:
     """Read series as the options of the command line say."""
-    return load(
+    panel = load(
         source(data),
         freq=freq,
         timezone=timezone,
@@ -75,6 +77,7 @@ def panel_of(
         stat_exog=words(stat_exog),
         query=query,
     )
+    return with_holidays(panel, holidays)
 
 
 def panel_for(spec: Spec, data: str, columns_text: str, query: str | None) -> Panel:

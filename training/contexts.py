@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.categories import stat_values
 from models.context import Context, covariates_ahead
+from models.holidays import holidays_at
 from models.spec import Spec
 from training.panel import Panel, Series
 
@@ -49,8 +50,10 @@ def contexts(panel: Panel, series: Series, spec: Spec, origins: Iterable[int]) -
     kept = min(known.shape[0], futr.shape[0])
     known[:kept] = futr[:kept]
     hist = _chosen("hist_exog", panel.hist_exog, spec.hist_exog, series.hist_exog)
-    clock = panel.timeline.at(series.start, np.arange(length))
-    calendar = panel.timeline.calendar(clock, spec.calendar)  # (T, 2C)
+    clock = panel.timeline.at(series.start, np.arange(length + (horizon if spec.holidays else 0)))
+    if spec.holidays:
+        known = np.c_[known, holidays_at(spec, clock)]
+    calendar = panel.timeline.calendar(clock[:length], spec.calendar)  # (T, 2C)
     exog = np.concatenate([calendar, hist, known[:length]], axis=1, dtype=np.float32)  # (T, X)
     ahead = known.astype(np.float32)
     stat = _stat(panel, series, spec)

@@ -31,7 +31,8 @@ def default_spec(
 
     The window is the longest season that still leaves half of the median series to forecast from,
     as often as covers two horizons where there is room for it, and four times where the season is
-    short; two horizons where there is no season.
+    short; the shortest season where none leaves so much, but it was seen; two horizons where there
+    is no season.
     """
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
@@ -50,6 +51,7 @@ def default_spec(
         transform="none" if floor is None else "log",
         log_floor=1.0 if floor is None else floor,
         calendar=default_calendar(panel.timeline),
+        holidays=panel.holidays,
         hist_exog=panel.hist_exog,
         futr_exog=panel.futr_exog,
         stat_exog=panel.stat_exog,
@@ -85,27 +87,33 @@ def log_floor(panel: Panel) -> float | None:
 
 def longest_window(panel: Panel, horizon: int) -> int:
     """The largest window that leaves half of the median series to forecast from."""
-    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
-    return min(max(1, (typical - horizon) // 2), _LONGEST_WINDOW)
+    return min(max(1, (_typical(panel) - horizon) // 2), _LONGEST_WINDOW)
 
 
 def default_windows(panel: Panel, horizon: int) -> int:
     """Windows of a backtest by which a retraining is judged: as many as the gate needs to tell a
     gain from chance, and no more than a quarter of the median series, which the fit then misses.
     """
-    typical = int(np.median([len(series) for series in panel.series])) if panel.series else 1
     wanted = _FEW_SERIES_WINDOWS if len(panel.series) < _FEW_SERIES else _WINDOWS
-    return max(1, min(wanted, typical // (4 * horizon)))
+    return max(1, min(wanted, _typical(panel) // (4 * horizon)))
 
 
 def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
     room = longest_window(panel, horizon)
     fitting = [season for season in seasons if season <= room]
     if not fitting:
-        return min(2 * horizon, room)
+        shortest = min((season for season in seasons if season > 1), default=0)
+        # a season that was seen once can be repeated, though there is nothing to learn it from
+        seen = 1 < shortest <= min(_typical(panel), _LONGEST_WINDOW)
+        return shortest if seen else min(2 * horizon, room)
     season = max(fitting)
     least = min(_SEASONS, _SMOOTHED // season)
     return season * min(room // season, max(least, -(-2 * horizon // season)))
+
+
+def _typical(panel: Panel) -> int:
+    """Steps of the median series."""
+    return int(np.median([len(series) for series in panel.series])) if panel.series else 1
 
 
 def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

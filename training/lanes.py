@@ -85,7 +85,7 @@ class Lanes:
         )
         ahead = (first[:, None] + at)[..., None] + 1 + torch.arange(self.spec.horizon)
         ahead = ahead.clamp_max(len(self.y) - 1)  # (lanes, K, horizon)
-        n_futr = len(self.spec.futr_exog)
+        n_futr = self.spec.n_futr
         chunk = Chunk(
             young=torch.from_numpy(young),
             stat=self.stat[self.lane_series],

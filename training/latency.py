@@ -39,7 +39,7 @@ def measure_latency(forecaster: Forecaster, given: Context) -> Latency:
     state = replayed(forecaster, [given])
     y = torch.from_numpy(given.y[-1:].astype(np.float64))
     exog = torch.from_numpy(given.exog[-1:])
-    futr = torch.from_numpy(given.futr[None]) if spec.futr_exog else None
+    futr = torch.from_numpy(given.futr[None]) if spec.n_futr else None
     batch = [given] * BATCH
 
     def step() -> None:

@@ -148,11 +148,13 @@ def _trusted(
 
 
 def begin(forecaster: Forecaster, line: Line) -> None:
-    """Let the skip be the line, and the gates add nothing yet but its bias."""
+    """Let the skip be the line; gates and covariates ahead add nothing yet but its bias."""
     head, spec = forecaster.head, forecaster.spec
     with torch.no_grad():
         _skip(forecaster).weight.copy_(line.weight)
         head.state.weight.mul_(0.1)
+        if head.n_futr:
+            head.futr_output.weight.zero_()
         bias = head.state.bias.view(spec.horizon, spec.outputs)
         bias.add_(line.bias[:, None].float())
 
@@ -177,15 +179,17 @@ def spread(forecaster: Forecaster, missed: Tensor) -> None:
 def draw_back(forecaster: Forecaster, start: dict[str, Tensor], lengths: Sequence[int]) -> None:
     """Draw a trained network towards where it began, where there is little data.
 
-    start: the state dict of the beginning. lengths: steps of each series. The gates keep the share
-    s / (s + 60) of what they add, and quantiles of what they have moved, s being the horizons in a
-    series times the root of the number of series, which move together.
+    start: the state dict of the beginning. lengths: steps of each series. Gates and covariates
+    ahead keep the share s / (s + 60) of what they add, and quantiles of what they have moved, s
+    being the horizons in a series times the root of the number of series, which move together.
     """
     head, spec = forecaster.head, forecaster.spec
     stretches = sum(lengths) / spec.horizon / len(lengths) ** 0.5
     less = 1.0 - stretches / (stretches + _HALF)
     with torch.no_grad():
         head.state.weight.mul_(1.0 - less)
+        if head.n_futr:
+            head.futr_output.weight.mul_(1.0 - less)
         head.state.bias.lerp_(start["head.state.bias"], less)
         _skip(forecaster).weight.lerp_(start["head.skip.weight"], less)
 

@@ -22,6 +22,8 @@ _FARTHEST = 50.0
 _MOST_SKIPPED = 20
 _SKIP_SHARE = 0.1
 """Of the learning rate, for the skip: it begins where least squares has put it."""
+_FUTR_SHARE = 5.0
+"""The same for what covariates ahead add, which has few batches to come from nothing."""
 
 
 class FitError(Exception):
@@ -178,11 +180,24 @@ class Trainer:
 
 
 def _optimizer(forecaster: Forecaster, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW; a skip that least squares have found learns slower, and does not decay to zero."""
-    skip = forecaster.head.skip
-    slow = [] if skip is None or schedule.start == "naive" else [skip.weight]
-    rest = [each for each in forecaster.parameters() if all(each is not one for one in slow)]
-    groups = [{"params": rest, "share": 1.0, "weight_decay": schedule.weight_decay}]
-    if slow:
-        groups.append({"params": slow, "share": _SKIP_SHARE, "weight_decay": 0.0})
+    """AdamW; a skip that least squares have found learns slower, and does not decay to zero.
+
+    Covariates ahead, which then begin at nothing, learn faster.
+    """
+    shares: dict[float, list[torch.nn.Parameter]] = {1.0: [], _SKIP_SHARE: [], _FUTR_SHARE: []}
+    for name, weights in forecaster.named_parameters():
+        share = 1.0
+        if schedule.start == "linear" and forecaster.head.skip is not None:
+            share = _SKIP_SHARE if name == "head.skip.weight" else share
+            share = _FUTR_SHARE if name.startswith("head.futr_") else share
+        shares[share].append(weights)
+    groups = [
+        {
+            "params": weights,
+            "share": share,
+            "weight_decay": 0.0 if share == _SKIP_SHARE else schedule.weight_decay,
+        }
+        for share, weights in shares.items()
+        if weights
+    ]
     return torch.optim.AdamW(groups, lr=schedule.learning_rate)

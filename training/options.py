@@ -34,6 +34,9 @@ Timezone = Annotated[
 HistExog = Annotated[str, typer.Option(help="Columns known up to now: a,b.")]
 FutrExog = Annotated[str, typer.Option(help="Columns known ahead too: a,b.")]
 StatExog = Annotated[str, typer.Option(help="Columns constant in a series, numbers or words: a,b.")]
+Holidays = Annotated[
+    str | None, typer.Option(help="Public holidays that are known ahead, of a place: DE, DE-BY.")
+]
 NWindows = Annotated[int, typer.Option(min=1, help="Backtest windows a series.")]
 StepSize = Annotated[int | None, typer.Option(min=1, help="Steps between windows; the horizon.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed and threads, same weights.")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from models.holidays import Holidays
 from models.timeline import Clock, Timeline
 
 
@@ -37,7 +38,8 @@ class Series:
 class Panel:
     """Series that share a timeline and the same covariates, in the order of the source.
 
-    categories: those of each stat_exog that is no number, in order.
+    categories: those of each stat_exog that is no number, in order. holidays: those that a
+    forecaster of these series is to know.
     """
 
     timeline: Timeline
@@ -46,3 +48,4 @@ class Panel:
     futr_exog: tuple[str, ...] = ()
     stat_exog: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holidays: Holidays | None = None

@@ -49,6 +49,7 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         self._timeline_module = _module(package, "timeline")
         self._context_module = _module(package, "context")
         self._categories_module = _module(package, "categories")
+        self._holidays_module = _module(package, "holidays")
         self._levels_module = _module(package, "levels")
         self._predict_module = _module(package, "predict")
         self._max_horizon: int = _module(package, "spec").MAX_HORIZON
@@ -131,13 +132,16 @@ class GatecastModel(PythonModel):  # type: ignore[misc]  # mlflow is untyped her
         ahead = int(steps[-1]) - int(last)
         if spec.futr_exog and ahead < horizon:
             raise ValueError(f"{', '.join(spec.futr_exog)} known for {ahead} of {horizon} steps")
-        calendar = timeline.calendar(timeline.at(start, past), spec.calendar)
+        clock = timeline.at(start, np.arange(end) if spec.holidays else past)
+        calendar = timeline.calendar(clock[:length], spec.calendar)
         hist = placed(spec.hist_exog, np.float32)[:length]
         following = timeline.at(start, np.arange(length, length + horizon))
         covariates = None
         if horizon > spec.horizon:
             known = futr[length : length + horizon]
             covariates = self._context_module.covariates_ahead(spec, following, known)
+        if spec.holidays:
+            futr = np.c_[futr, self._holidays_module.holidays_at(spec, clock)]
         series_context = self._context_module.Context(
             y=placed(["y"], np.float64)[:length, 0],
             exog=np.concatenate([calendar, hist, futr[:length]], axis=1, dtype=np.float32),

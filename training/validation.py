@@ -89,7 +89,7 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
 
 def until(spec: Spec, past: Context, origin: int) -> Context:
     """What is known of a series, whole in `past`, when its step `origin` is the first ahead."""
-    n_futr = len(spec.futr_exog)
+    n_futr = spec.n_futr
     known = np.concatenate([past.exog[:, past.exog.shape[1] - n_futr :], past.futr])
     return Context(
         past.y[:origin], past.exog[:origin], known[origin : origin + spec.horizon], past.stat

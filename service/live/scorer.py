@@ -28,6 +28,7 @@ from service.live.tally import Tally
 from service.slots import Loaded
 from service.streams.attempt import Attempt
 from service.streams.batch import Course, Values
+from service.streams.covariates import known_ahead
 from service.streams.resident import Residents
 from service.streams.stamps import clock_of, numbers_of
 
@@ -161,8 +162,10 @@ class Scorer:
                 due.append(course)
         if due:
             states = due[0].stream.arena.gather([course.stream.row for course in due])
+            newest = [course.stream.head.ds for course in due]
+            futr = torch.from_numpy(known_ahead(spec, newest)) if spec.n_futr else None
             with torch.inference_mode():
-                values += list(loaded.forecaster.forecast(states).numpy())
+                values += list(loaded.forecaster.forecast(states, futr).numpy())
         if values:
             self._put(loaded, pending, (*asked, *due), values)
 

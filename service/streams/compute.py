@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.holidays import holidays_at
 from models.replay import advanced
 from models.spec import Spec
 from models.state import State
 from service.slots import Loaded
 from service.streams.batch import Course, Turn, Values
-from service.streams.covariates import read_covariates
+from service.streams.covariates import known_ahead, read_covariates
 from service.streams.judge import Judge, Stretch
 from service.streams.stamps import clock_of
 
@@ -41,6 +42,13 @@ class _Leg:
     @property
     def steps(self) -> int:
         return sum(stretch.count for stretch in self.stretches)
+
+    @property
+    def newest(self) -> int | None:
+        """The time of the newest observation at its end, None where there is none."""
+        if self.stretches:
+            return self.judge.ds[self.stretches[-1].index]
+        return None if self.turn is None or self.turn.head is None else self.turn.head.ds
 
 
 def compute(loaded: Loaded, courses: Sequence[Course]) -> Computed:
@@ -147,27 +155,29 @@ def _steps(
         y[lasts] = observed
     exog = np.full((total, spec.exog_size), np.nan, np.float32)
     n_calendar = 2 * len(spec.calendar)
-    if n_calendar and total:
+    if (n_calendar or spec.holidays) and total:
         counts = [stretch.count for _, stretch in pairs]
         bases = np.repeat(np.array([stretch.base for _, stretch in pairs]), counts)
         ends = np.array([stretch.first + stretch.count - 1 for _, stretch in pairs])
         places = np.repeat(ends - lasts, counts) + np.arange(total)
         clock = spec.timeline.at(clock_of(spec.timeline, bases), places)
         exog[:, :n_calendar] = spec.timeline.calendar(clock, spec.calendar)
+        if spec.holidays:
+            exog[:, -1:] = holidays_at(spec, clock)
     if names := spec.hist_exog + spec.futr_exog:
         texts = [judge.exog[stretch.index] for judge, stretch in pairs]
-        exog[lasts, n_calendar:] = read_covariates(texts, names)
+        exog[lasts, n_calendar : n_calendar + len(names)] = read_covariates(texts, names)
     return y, exog
 
 
 def _futr(spec: Spec, legs: Sequence[_Leg]) -> torch.Tensor | None:
     """(k, horizon, n_futr) the known futures, NaN where none is."""
-    if not spec.futr_exog:
+    if not spec.n_futr:
         return None
-    futr = np.full((len(legs), spec.horizon, len(spec.futr_exog)), np.nan, np.float32)
+    futr = known_ahead(spec, [leg.newest for leg in legs])
     for row, leg in enumerate(legs):
         if leg.turn is not None and leg.turn.futr is not None:
-            futr[row] = leg.turn.futr
+            futr[row, :, : len(spec.futr_exog)] = leg.turn.futr
     return torch.from_numpy(futr)
 
 

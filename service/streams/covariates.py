@@ -9,7 +9,9 @@ import orjson
 from numpy.typing import NDArray
 
 from models.categories import stat_values
+from models.holidays import holidays_after
 from models.spec import Spec
+from service.streams.stamps import clock_of
 
 
 def write_covariates(values: Mapping[str, str | float | None]) -> str | None:
@@ -30,3 +32,14 @@ def read_stat(texts: Sequence[str | None], spec: Spec) -> NDArray[np.float32]:
     given = [{} if text is None else orjson.loads(text) for text in texts]
     rows = [stat_values(spec, each) for each in given]
     return np.stack(rows) if rows else np.zeros((0, len(spec.stat_exog)), np.float32)
+
+
+def known_ahead(spec: Spec, newest: Sequence[int | None]) -> NDArray[np.float32]:
+    """(n, horizon, n_futr) float32 of what time alone tells of the steps after the newest of each
+    of n streams, None for one without any: its holidays. The rest is NaN."""
+    futr = np.full((len(newest), spec.horizon, spec.n_futr), np.nan, np.float32)
+    rows = [row for row, ds in enumerate(newest) if ds is not None]
+    if spec.holidays and rows:
+        clock = clock_of(spec.timeline, [ds for ds in newest if ds is not None])
+        futr[rows, :, -1:] = holidays_after(spec, clock)
+    return futr

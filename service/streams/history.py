@@ -12,6 +12,7 @@ from service.streams.arrival import Arrival, Kind, Outcome
 from service.streams.batch import Turn, judged
 from service.streams.checkpoint import checkpoint_of, pack, weights_of
 from service.streams.compute import compute
+from service.streams.covariates import known_ahead
 from service.streams.feeds import Event
 from service.streams.rebuild import from_rows
 from service.streams.replies import events_of
@@ -135,7 +136,9 @@ class Past:
         else:
             at = self._standing(connection, stream)
         with torch.inference_mode():
-            values = self.loaded.forecaster.forecast(at.arena.gather([at.row])).numpy()[0]
+            spec = self.loaded.spec
+            futr = torch.from_numpy(known_ahead(spec, [at.head.ds])) if spec.n_futr else None
+            values = self.loaded.forecaster.forecast(at.arena.gather([at.row]), futr).numpy()[0]
         outcome = Outcome(Kind.REWOUND, ds, self.seq, steps=at.head.steps)
         finite = bool(np.isfinite(values).all())
         newest = ds if at.head.ds is None else at.head.ds

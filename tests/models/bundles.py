@@ -68,7 +68,7 @@ def context(spec: Spec, steps: int = 200, seed: int = 0) -> Context:
     y[steps // 4 : steps // 4 + 3] = np.nan
     exog = random.normal(size=(steps, spec.exog_size)).astype(np.float32)
     exog[steps // 2, -1:] = np.nan
-    futr = random.normal(size=(spec.horizon, len(spec.futr_exog))).astype(np.float32)
+    futr = random.normal(size=(spec.horizon, spec.n_futr)).astype(np.float32)
     return Context(y, exog, futr, random.normal(size=len(spec.stat_exog)).astype(np.float32))
 
 

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
+from models.holidays import Holidays
 from models.spec import Spec
 from models.state import Steps
 from models.timeline import Timeline
 
 COUNTED = Timeline(kind="integer", freq="1")
 HOURS = Timeline(kind="time", freq="h")
+
+FREE = Holidays(place="DE", days=(19723, 19811))
 
 CELLS = (
     ("lstm",),
@@ -49,6 +52,7 @@ def specs(draw: st.DrawFn) -> Spec:
     """Every cell, head, transform and kind of covariate."""
     size = draw(st.integers(1, 12))
     cell, *members = draw(st.sampled_from(CELLS))
+    calendar = draw(st.sampled_from([(), ("hour_of_day",)]))
     stat_exog = draw(st.sampled_from([(), ("area",), ("area", "kind")]))
     return spec_of(
         cell=cell,
@@ -61,7 +65,8 @@ def specs(draw: st.DrawFn) -> Spec:
         skip=draw(st.booleans()),
         sees_gaps=draw(st.booleans()),
         transform=draw(st.sampled_from(["none", "log"])),
-        calendar=draw(st.sampled_from([(), ("hour_of_day",)])),
+        calendar=calendar,
+        holidays=draw(st.sampled_from([None, FREE])) if calendar else None,
         hist_exog=draw(st.sampled_from([(), ("wind",)])),
         futr_exog=draw(st.sampled_from([(), ("price", "holiday")])),
         stat_exog=stat_exog,
@@ -110,7 +115,7 @@ def context_of(spec: Spec, length: int, seed: int, gaps: str = "none") -> Contex
     exog = covariates(length, spec.exog_size)
     n_calendar = 2 * len(spec.calendar)
     exog[:, :n_calendar] = random.uniform(-1, 1, size=(length, n_calendar))
-    futr = covariates(spec.horizon, len(spec.futr_exog))
+    futr = covariates(spec.horizon, spec.n_futr)
     stat = covariates(len(spec.stat_exog))
     for name, known in spec.categories.items():
         stat[spec.stat_exog.index(name)] = random.choice([*range(len(known)), np.nan])

@@ -19,10 +19,10 @@ from tests.models.histories import GAPS, context_of, loud, spec_of, specs
 def far_context_of(spec: Spec, length: int, seed: int, h: int, gaps: str = "none") -> Context:
     """A series with what is known of the `h` steps after it."""
     whole = context_of(spec, length + h, seed, gaps)
-    futr = whole.exog[length:, spec.exog_size - len(spec.futr_exog) :]
+    futr = whole.exog[length:, spec.exog_size - spec.n_futr :]
     ahead = whole.exog[length:].copy()
     ahead[:, 2 * len(spec.calendar) : 2 * len(spec.calendar) + len(spec.hist_exog)] = np.nan
-    known = np.full((spec.horizon, len(spec.futr_exog)), np.nan, np.float32)
+    known = np.full((spec.horizon, spec.n_futr), np.nan, np.float32)
     known[:h] = futr[: spec.horizon]
     return Context(whole.y[:length], whole.exog[:length], known, whole.stat, ahead)
 
@@ -65,7 +65,7 @@ def test_the_median_is_what_follows_when_the_medians_have_come_true(
     forecaster = loud(spec, seed)
     context = far_context_of(spec, length, seed, h)
     assert context.ahead is not None
-    n_futr = len(spec.futr_exog)
+    n_futr = spec.n_futr
     medians: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
     while len(medians) * spec.horizon < h:
         passed = len(medians) * spec.horizon

@@ -78,7 +78,7 @@ def test_its_sizes_are_those_of_the_forecaster_made_of_it(spec: Spec) -> None:
     assert state.ring.shape == (2, spec.input_size)
     assert forecaster.encoder.exog_loc.shape == (spec.exog_size,)
     assert forecaster.head.outputs == spec.outputs == max(1, len(spec.quantiles))
-    covariates = len(spec.hist_exog) + len(spec.futr_exog)
+    covariates = len(spec.hist_exog) + spec.n_futr
     assert spec.exog_size == 2 * len(spec.calendar) + covariates
 
 

@@ -45,7 +45,7 @@ def context_of(spec: Spec, steps: int = 60) -> Context:
     return Context(
         y=100 + 10 * np.sin(np.arange(steps) / 24 * 2 * np.pi),
         exog=np.zeros((steps, spec.exog_size), np.float32),
-        futr=np.zeros((spec.horizon, len(spec.futr_exog)), np.float32),
+        futr=np.zeros((spec.horizon, spec.n_futr), np.float32),
         stat=np.zeros(len(spec.stat_exog), np.float32),
     )
 

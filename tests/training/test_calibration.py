@@ -28,7 +28,7 @@ def spec(**changes: Any) -> Spec:
 
 def held_of(forecaster: Forecaster, n: int, *, length: int = 60, end: int = 48) -> HeldOut:
     random = np.random.default_rng(0)
-    spec, n_futr = forecaster.spec, len(forecaster.spec.futr_exog)
+    spec, n_futr = forecaster.spec, forecaster.spec.n_futr
 
     def covariates(steps: int) -> NDArray[np.float32]:
         return random.normal(size=(steps, n_futr)).astype(np.float32)

@@ -28,11 +28,14 @@ def panel(freq: str, *lengths: int) -> Panel:
     [
         ("h", 1000, 48, (24, 168), 168),
         ("h", 300, 48, (24, 168), 96),  # 168 would leave too little to forecast from
-        ("h", 60, 24, (24, 168), 18),  # nor 24: what there is
+        ("h", 60, 24, (24, 168), 24),  # nor does 24, but it was seen and can be repeated
+        ("h", 24, 24, (24, 168), 24),
+        ("h", 20, 6, (24, 168), 7),  # what there is
         ("15min", 2000, 96, (96, 672), 192),  # 672 is too long to look at
         ("D", 400, 14, (7,), 28),
         ("W-SUN", 500, 26, (52,), 52),
-        ("W-SUN", 100, 13, (52,), 26),
+        ("W-SUN", 100, 13, (52,), 52),
+        ("W-SUN", 51, 13, (52,), 19),
         ("MS", 120, 12, (12,), 48),
         ("QS", 60, 4, (4,), 16),
         ("QS", 26, 8, (4,), 8),  # more of them would leave too little

@@ -198,6 +198,21 @@ def test_the_less_data_the_nearer_forecasts_stay_to_the_start() -> None:
     assert far[0] < far[1] < far[2]
 
 
+def test_covariates_ahead_begin_at_nothing_and_are_drawn_back_as_gates_are() -> None:
+    forecaster = new_forecaster(spec_of(futr_exog=("price",)), 0)
+    pasts = pasts_of(seasonal(60))
+    begin(forecaster, Line(torch.zeros(3, 8), torch.zeros(3)))
+    start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+    h, z = torch.randn(5, 4), torch.randn(5, 8)
+    futr = 3.0 * torch.randn(5, 3, 1)
+    torch.testing.assert_close(forecaster.head(h, z, futr), forecaster.head(h, z, None))
+    trained(forecaster)
+    added = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
+    draw_back(forecaster, start, [past.y.size for past in pasts])
+    kept = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
+    torch.testing.assert_close(kept, added * (20 / 80))
+
+
 def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
     pasts = pasts_of(*(autoregressive(200, seed) for seed in range(3)))
     forecaster = new_forecaster(spec_of(), 0)

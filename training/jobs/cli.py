@@ -66,6 +66,7 @@ def retrain(
             hist_exog=None,
             futr_exog=None,
             stat_exog=None,
+            holidays=None,
         )
         settings = Settings()
         with jobs.opened(settings) as database:

@@ -16,8 +16,8 @@ class Options(BaseModel):
     """What `gatecast schedule set` and `gatecast retrain` take; None leaves it to the champion.
 
     cells: those that are fitted. freq, timezone, columns, hist_exog, futr_exog, stat_exog: how the
-    source is read, as by `training.sources.load`. n_windows, step_size: of the backtest, which is
-    kept from the fits.
+    source is read, as by `training.sources.load`. holidays: whose (`training.holidays`). n_windows,
+    step_size: of the backtest, which is kept from the fits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +32,7 @@ class Options(BaseModel):
     hist_exog: tuple[str, ...] | None = None
     futr_exog: tuple[str, ...] | None = None
     stat_exog: tuple[str, ...] | None = None
+    holidays: str | None = None
     n_windows: Length | None = None
     step_size: Length | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -63,6 +64,7 @@ class Options(BaseModel):
             "hist_exog": champion.hist_exog,
             "futr_exog": champion.futr_exog,
             "stat_exog": champion.stat_exog,
+            "holidays": champion.holidays.place if champion.holidays else None,
         }
         return self.model_copy(
             update={k: v for k, v in inherited.items() if getattr(self, k) is None}

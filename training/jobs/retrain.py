@@ -20,6 +20,7 @@ from training.checkpoint import CheckpointError
 from training.columns import columns, source
 from training.commands import candidates
 from training.defaults import default_windows
+from training.holidays import with_holidays
 from training.jobs.lease import Lease
 from training.jobs.observed import observed_panel
 from training.jobs.options import Options
@@ -162,6 +163,7 @@ def _snapshot(
             stat_exog=options.stat_exog or (),
             query=run.query,
         )
+    panel = with_holidays(panel, options.holidays)
     return panel, write_snapshot(folder, panel, run.source)
 
 

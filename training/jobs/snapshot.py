@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from models.holidays import Holidays
 from models.timeline import Timeline
 from training.panel import Panel, Series
 from training.sources import SourceError, describe, digest
@@ -30,6 +31,7 @@ class Snapshot(BaseModel):
     futr_exog: tuple[str, ...]
     stat_exog: tuple[str, ...]
     categories: dict[str, tuple[str, ...]] = {}
+    holidays: Holidays | None = None
     n_series: int
     n_observations: int
     first: str | int
@@ -47,6 +49,7 @@ def write_snapshot(folder: Path, panel: Panel, source: str) -> Snapshot:
         futr_exog=panel.futr_exog,
         stat_exog=panel.stat_exog,
         categories=dict(panel.categories),
+        holidays=panel.holidays,
         n_series=facts.n_series,
         n_observations=facts.n_observations,
         first=facts.first,
@@ -120,4 +123,5 @@ def _panel(frame: pl.DataFrame, snapshot: Snapshot) -> Panel:
         snapshot.futr_exog,
         snapshot.stat_exog,
         snapshot.categories,
+        snapshot.holidays,
     )

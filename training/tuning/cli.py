@@ -17,6 +17,7 @@ from training.options import (
     Freq,
     FutrExog,
     HistExog,
+    Holidays,
     NWindows,
     Query,
     Season,
@@ -58,6 +59,7 @@ def tune(
     hist_exog: HistExog = "",
     futr_exog: FutrExog = "",
     stat_exog: StatExog = "",
+    holidays: Holidays = None,
     query: Query = None,
     n_windows: NWindows = 1,
     step_size: StepSize = None,
@@ -86,6 +88,7 @@ def tune(
             hist_exog=hist_exog,
             futr_exog=futr_exog,
             stat_exog=stat_exog,
+            holidays=holidays,
             query=query,
         )
         tune_panel(

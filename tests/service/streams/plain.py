@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,13 +147,27 @@ def context_of(
     if spec.calendar:
         clock = np.array([number_of(spec, step) for step in steps], np.int64).astype("M8[us]")
         parts.insert(0, spec.timeline.calendar(clock, spec.calendar))
-    empty = np.full((spec.horizon, len(spec.futr_exog)), np.nan, np.float32)
+    known = np.full((spec.horizon, len(spec.futr_exog)), np.nan, np.float32)
+    known = known if futr is None else futr
+    if spec.holidays is not None:
+        ahead = range(last + 1, last + 1 + spec.horizon)
+        parts.append(holidays_of(spec, steps))
+        known = np.concatenate([known, holidays_of(spec, ahead)], 1)
     return Context(
         y=np.array(y, np.float64),
         exog=np.concatenate(parts, 1),
-        futr=empty if futr is None else futr,
+        futr=known,
         stat=np.array(stat, np.float32),
     )
+
+
+def holidays_of(spec: Spec, steps: range) -> NDArray[np.float32]:
+    """(n, 1): whether each hour lies in a holiday."""
+    assert spec.holidays is not None
+    epoch, zone = date(1970, 1, 1), ZoneInfo(spec.timeline.timezone)
+    days = [(FIRST + timedelta(hours=step)).astimezone(zone).date() for step in steps]
+    free = [[float((day - epoch).days in spec.holidays.days)] for day in days]
+    return np.array(free, np.float32).reshape(len(steps), 1)
 
 
 def assert_same(found: Values | None, expected: Values | None) -> None:

@@ -20,7 +20,7 @@ from service.streams.covariates import write_covariates
 from service.streams.head import Head, Options, young
 from service.streams.resident import Resident
 from tests.service.streams.driving import exog_of, value_of
-from tests.service.streams.plain import PlainStream, Row, assert_same, number_of
+from tests.service.streams.plain import PlainStream, Row, assert_same, holidays_of, number_of
 
 MAX_GAP = 3
 FUTR = np.array([[0.5], [np.nan], [2.0]], np.float32)
@@ -62,7 +62,8 @@ def stepped(loaded: Loaded, plain: PlainStream) -> State:
             calendar = (
                 np.ravel(spec.timeline.calendar(clock, spec.calendar)) if spec.calendar else ()
             )
-            exog = np.concatenate([calendar, np.array(row.exog, np.float32)])
+            free = holidays_of(spec, range(step, step + 1))[0] if spec.holidays else ()
+            exog = np.concatenate([calendar, np.array(row.exog, np.float32), free])
             y = torch.tensor([np.nan if row.y is None else row.y], dtype=torch.float64)
             state = forecaster.advance(state, y, torch.from_numpy(exog.astype(np.float32))[None])
     return state

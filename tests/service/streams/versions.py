@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bundle import read_bundle
+from models.holidays import Holidays
 from models.spec import Spec
 from models.timeline import Timeline
 from service.slots import Loaded
@@ -28,6 +29,8 @@ def tiny(**changes: Any) -> Spec:
     return Spec(**({"cell": "gru"} | TINY | changes))
 
 
+FREE = Holidays(place="DE", days=tuple(range(20539, 20600, 2)))
+"""Every other day, from the one before the first observation."""
 COVARIATES: dict[str, Any] = {
     "calendar": ("hour_of_day",),
     "hist_exog": ("temperature",),
@@ -38,10 +41,10 @@ SPECS = {
     "counted": (tiny(timeline=COUNTED), tiny(timeline=COUNTED, cell="lstm", layers=2)),
     "hourly": (
         tiny(cell="lstm", calendar=("hour_of_day", "day_of_week"), transform="log"),
-        tiny(cell="gru", calendar=("hour_of_day",), input_size=4, lags=3),
+        tiny(cell="gru", calendar=("hour_of_day",), holidays=FREE, input_size=4, lags=3),
     ),
     "covariates": (
-        tiny(**COVARIATES),
+        tiny(holidays=FREE, **COVARIATES),
         tiny(cell="ensemble", members=("lstm", "gru"), input_size=8, **COVARIATES),
     ),
 }
