@@ -48,13 +48,13 @@ class Space:
         """The space around what `gatecast fit` would do."""
         spec = default_spec(panel, cell=cells[0], horizon=horizon, season=season)
         most = longest_window(panel, horizon)
-        steps = {spec.input_size, *spec.season, *(2 * season for season in spec.season)}
+        steps = {*spec.season, *(2 * season for season in spec.season)}
         steps |= {horizon, 2 * horizon, spec.input_size // 2, 2 * spec.input_size}
         return cls(
             spec=spec,
             schedule=default_schedule(panel, seed=seed, threads=threads),
             cells=tuple(cells),
-            windows=tuple(sorted(size for size in steps if 1 <= size <= most)),
+            windows=tuple(sorted({spec.input_size} | {n for n in steps if 1 <= n <= most})),
             log_floor=log_floor(panel),
         )
 
