@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .timeline import ClockArray, DsError
+
 if TYPE_CHECKING:
     from .spec import Spec
-    from .timeline import ClockArray
 
 _MOST = 366 * 40
 Day = Annotated[int, Field(ge=-106_000, le=106_000)]
@@ -50,10 +51,18 @@ def holidays_at(spec: Spec, clock: ClockArray) -> NDArray[np.float32]:
 
 
 def holidays_after(spec: Spec, newest: ClockArray) -> NDArray[np.float32]:
-    """(n, horizon, 1): the same of the steps that follow each of `newest` (n,); (n, horizon, 0)."""
+    """(n, horizon, 1): the same of the steps that follow each of `newest` (n,); (n, horizon, 0).
+
+    NaN after one whose horizon leaves the years that stamps may have.
+    """
     n, horizon = len(newest), spec.horizon
     if spec.holidays is None:
         return np.zeros((n, horizon, 0), np.float32)
     steps = np.tile(np.arange(1, horizon + 1), n)
-    ahead = spec.timeline.at(np.repeat(newest, horizon), steps)
+    try:
+        ahead = spec.timeline.at(np.repeat(newest, horizon), steps)
+    except DsError:
+        if n == 1:
+            return np.full((1, horizon, 1), np.nan, np.float32)
+        return np.concatenate([holidays_after(spec, one) for one in np.split(newest, n)])
     return holidays_at(spec, ahead).reshape(n, horizon, 1)

@@ -48,7 +48,10 @@ class _Leg:
         """The time of the newest observation at its end, None where there is none."""
         if self.stretches:
             return self.judge.ds[self.stretches[-1].index]
-        return None if self.turn is None or self.turn.head is None else self.turn.head.ds
+        if self.turn is None:
+            return None
+        head = self.judge.head if self.turn.head is None else self.turn.head  # of a batch of reads
+        return head.ds
 
 
 def compute(loaded: Loaded, courses: Sequence[Course]) -> Computed:

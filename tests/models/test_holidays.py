@@ -50,7 +50,10 @@ def test_those_after_a_step_are_those_of_the_steps_after_it() -> None:
 
 
 def test_the_last_day_that_there_is_has_none_after_it() -> None:
-    assert at(spec("D"), "2261-12-31") == [0]
+    shape = spec("D")
+    assert at(shape, "2261-12-31") == [0]
+    clock = shape.timeline.parse(["2261-12-30", "2024-03-27"])
+    np.testing.assert_array_equal(holidays_after(shape, clock)[..., 0], [[np.nan] * 3, [0, 1, 0]])
 
 
 def test_without_holidays_there_is_no_column() -> None:
