@@ -37,7 +37,16 @@ def covariates_ahead(
 ) -> NDArray[np.float32]:
     """`Context.ahead` of steps at `clock` (h,), of which futr (h, len(futr_exog)) is known."""
     ahead = np.full((len(clock), spec.exog_size), np.nan, np.float32)
-    if spec.calendar:
-        ahead[:, : 2 * len(spec.calendar)] = spec.timeline.calendar(clock, spec.calendar)
-    ahead[:, spec.exog_size - spec.n_futr :] = np.c_[futr, holidays_at(spec, clock)]
+    begin = spec.exog_size - spec.n_futr
+    ahead[:, begin : begin + len(spec.futr_exog)] = futr
+    put_clock(spec, clock, ahead)
     return ahead
+
+
+def put_clock(spec: Spec, clock: ClockArray, exog: NDArray[np.float32]) -> None:
+    """Write what time alone tells of the steps at `clock` (T,) into exog (T, spec.exog_size): the
+    calendar in the first columns, holidays in the last."""
+    if spec.calendar:
+        exog[:, : 2 * len(spec.calendar)] = spec.timeline.calendar(clock, spec.calendar)
+    if spec.holidays:
+        exog[:, -1:] = holidays_at(spec, clock)

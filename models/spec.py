@@ -18,9 +18,14 @@ DEFAULT_QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 MAX_HORIZON = 4096
 """Steps that are forecast at most, those that are fed back included (`models.beyond`)."""
 
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+MAX_CATEGORIES, MAX_NAME = 1024, 128
+"""Words of one stat_exog at most, and the characters of a word or a covariate's name."""
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
-Categorical = tuple[Name, Annotated[tuple[Name, ...], Field(min_length=1, max_length=1024)]]
+Categorical = tuple[
+    Name, Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
+]
 
 _MOST_CATEGORIES = 4096
 
@@ -114,6 +119,11 @@ class Spec(BaseModel):
     def outputs(self) -> int:
         """Numbers a horizon step: the quantiles, or one for a point head."""
         return len(self.quantiles) or 1
+
+    @property
+    def reads_clock(self) -> bool:
+        """Whether time stamps are read for more than their order."""
+        return bool(self.calendar) or self.holidays is not None
 
     @property
     def n_futr(self) -> int:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from models import iso
 from models.beyond import steps_fed_back
 from models.categories import stat_value
-from models.context import Context, covariates_ahead
+from models.context import Context, covariates_ahead, put_clock
 from models.holidays import holidays_at
 from models.spec import Spec
 from models.timeline import Clock, ClockArray, DsError, Timeline
@@ -166,7 +166,7 @@ def _read(
     span = int(rows[-1]) + 1
     if span > most_points:
         raise _FaultError("ds" if series.ds else "y", f"spans more than {most_points} steps")
-    first = 0 if spec.calendar or spec.holidays else span  # whose time stamp is asked for
+    first = 0 if spec.reads_clock else span  # whose time stamp is asked for
     end = span + (max(h, spec.horizon) if spec.holidays else h)
     try:
         times = spec.timeline.at(start, np.arange(first, end))
@@ -215,18 +215,15 @@ def _exog(
 ) -> NDArray[np.float32]:
     names = spec.hist_exog + spec.futr_exog
     _check_names("exog", series.exog, names)
-    n_calendar = 2 * len(spec.calendar)
     exog = np.full((int(rows[-1]) + 1, spec.exog_size), np.nan, np.float32)
-    if spec.calendar:
-        exog[:, :n_calendar] = spec.timeline.calendar(times, spec.calendar)
-    for column, name in enumerate(names, n_calendar):
+    if spec.reads_clock:
+        put_clock(spec, times, exog)
+    for column, name in enumerate(names, 2 * len(spec.calendar)):
         values = series.exog[name]
         if len(values) != len(rows):
             reason = f"has {len(values)} values and y {len(rows)}"
             raise _FaultError(f"exog.{name}", reason)
         exog[rows, column] = _single(f"exog.{name}", values)
-    if spec.holidays:
-        exog[:, -1:] = holidays_at(spec, times)
     return exog
 
 

@@ -162,8 +162,9 @@ class Scorer:
                 due.append(course)
         if due:
             states = due[0].stream.arena.gather([course.stream.row for course in due])
-            newest = [course.stream.head.ds for course in due]
-            futr = torch.from_numpy(known_ahead(spec, newest)) if spec.n_futr else None
+            futr = None
+            if spec.n_futr:
+                futr = torch.from_numpy(known_ahead(spec, [c.stream.head.ds for c in due]))
             with torch.inference_mode():
                 values += list(loaded.forecaster.forecast(states, futr).numpy())
         if values:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.holidays import holidays_at
+from models.context import put_clock
 from models.replay import advanced
 from models.spec import Spec
 from models.state import State
@@ -157,19 +157,17 @@ def _steps(
         lasts = np.cumsum([stretch.count for _, stretch in pairs]) - 1
         y[lasts] = observed
     exog = np.full((total, spec.exog_size), np.nan, np.float32)
-    n_calendar = 2 * len(spec.calendar)
-    if (n_calendar or spec.holidays) and total:
+    if spec.reads_clock and total:
         counts = [stretch.count for _, stretch in pairs]
         bases = np.repeat(np.array([stretch.base for _, stretch in pairs]), counts)
         ends = np.array([stretch.first + stretch.count - 1 for _, stretch in pairs])
         places = np.repeat(ends - lasts, counts) + np.arange(total)
         clock = spec.timeline.at(clock_of(spec.timeline, bases), places)
-        exog[:, :n_calendar] = spec.timeline.calendar(clock, spec.calendar)
-        if spec.holidays:
-            exog[:, -1:] = holidays_at(spec, clock)
+        put_clock(spec, clock, exog)
     if names := spec.hist_exog + spec.futr_exog:
+        first = 2 * len(spec.calendar)
         texts = [judge.exog[stretch.index] for judge, stretch in pairs]
-        exog[lasts, n_calendar : n_calendar + len(names)] = read_covariates(texts, names)
+        exog[lasts, first : first + len(names)] = read_covariates(texts, names)
     return y, exog
 
 

@@ -31,7 +31,7 @@ def read_stat(texts: Sequence[str | None], spec: Spec) -> NDArray[np.float32]:
     was not given, or is a category that this version does not know."""
     given = [{} if text is None else orjson.loads(text) for text in texts]
     rows = [stat_values(spec, each) for each in given]
-    return np.stack(rows) if rows else np.zeros((0, len(spec.stat_exog)), np.float32)
+    return np.array(rows, np.float32).reshape(len(texts), len(spec.stat_exog))
 
 
 def known_ahead(spec: Spec, newest: Sequence[int | None]) -> NDArray[np.float32]:

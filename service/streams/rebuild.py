@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.holidays import holidays_at
+from models.context import put_clock
 from models.replay import advanced
 from models.spec import Spec
 from models.state import State
@@ -236,13 +236,11 @@ def _exog(loaded: Loaded, way: _Way) -> NDArray[np.float32]:
     """(T, X) calendar and covariates of a way's steps."""
     spec = loaded.spec
     exog = np.full((len(way.y), spec.exog_size), np.nan, np.float32)
-    n_calendar = 2 * len(spec.calendar)
-    if (n_calendar or spec.holidays) and len(way.y):
+    if spec.reads_clock and len(way.y):
         base = clock_of(spec.timeline, [way.base])
         clock = spec.timeline.at(base, np.arange(way.first, way.first + len(way.y)))
-        exog[:, :n_calendar] = spec.timeline.calendar(clock, spec.calendar)
-        if spec.holidays:
-            exog[:, -1:] = holidays_at(spec, clock)
+        put_clock(spec, clock, exog)
     if names := spec.hist_exog + spec.futr_exog:
-        exog[way.observed, n_calendar : n_calendar + len(names)] = read_covariates(way.exog, names)
+        first = 2 * len(spec.calendar)
+        exog[way.observed, first : first + len(names)] = read_covariates(way.exog, names)
     return exog

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from models.bundle import read_bundle
 from models.context import Context
+from models.holidays import Holidays
 from models.levels import at_levels
 from models.manifest import WEIGHTS
 from models.predict import point, predict
@@ -31,6 +32,8 @@ from training.panel import Panel, Series
 from training.registry import quiet_mlflow
 
 BARE: dict[str, Any] = {"hist_exog": (), "futr_exog": (), "stat_exog": ()}
+EASTER = Holidays(place="DE", days=(19811, 19814, 19817, 19819))
+"""Of 2024, and two days more: among the panel's last values, and the one that is forecast."""
 Logged = Callable[..., "LoggedModel"]
 
 
@@ -87,8 +90,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Logged:
         (HOURS, {"cell": "gru", **BARE}),
         (COUNTED, {"transform": "log", "layers": 2}),
         (HOURS, {"quantiles": (), "futr_exog": ()}),
+        (HOURS, {"holidays": EASTER}),
+        (HOURS, {"holidays": EASTER, **BARE}),
     ],
-    ids=["covariates", "bare", "counted", "point"],
+    ids=["covariates", "bare", "counted", "point", "holidays", "holidays alone"],
 )
 def test_it_gives_the_numbers_of_the_service(
     model: Logged, timeline: Any, changes: dict[str, Any]
@@ -145,8 +150,11 @@ def test_horizon_and_quantiles_are_parameters(model: Logged) -> None:
     np.testing.assert_allclose(answer[["q0.3", "q0.5"]], expected.reshape(-1, 2), rtol=1e-12)
 
 
-def test_a_horizon_beyond_the_fit_gives_the_numbers_of_the_service(model: Logged) -> None:
-    one = model(futr_exog=())
+@pytest.mark.parametrize("holidays", [None, EASTER], ids=["none", "holidays"])
+def test_a_horizon_beyond_the_fit_gives_the_numbers_of_the_service(
+    model: Logged, holidays: Holidays | None
+) -> None:
+    one = model(futr_exog=(), holidays=holidays)
     contexts = [context(one.given, each, one.spec, len(each), 15) for each in one.given.series]
     expected = predict(one.forecaster, contexts, h=15)
     answer = one.load().predict(one.rows(steps=200), params={"horizon": 15})

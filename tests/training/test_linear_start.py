@@ -27,7 +27,6 @@ from training.linear_start import (
 )
 from training.ridge import Line
 from training.schedule import Schedule
-from training.validation import validation
 
 Values = NDArray[np.float64]
 
@@ -147,7 +146,7 @@ def test_wild_series_do_not_say_how_regular_ones_are_forecast() -> None:
         values = torch.from_numpy(past.y)
         windows = values.unfold(0, 8, 1)[:-3]  # (N, 8)
         z = (windows - windows.mean(1, keepdim=True)) / windows.std(1, correction=0, keepdim=True)
-        assert (z @ (line.weight - naive).T + line.bias).abs().max() < 0.1
+        assert (z @ (line.weight - naive).T + line.bias).abs().max() < 0.02
 
 
 def test_windows_are_trusted_more_where_smoothing_is_plainly_wrong() -> None:
@@ -228,15 +227,17 @@ def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
 
 
 def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:
-    spec = spec_of(horizon=8)
-    ys = [np.tile(np.random.default_rng(k).normal(size=4), 5) * 9 + 50 for k in range(30)]
+    spec = spec_of(horizon=8)  # and a window of 8 are more than the series have
+    ys = []
+    for seed in range(30):
+        season = np.tile(np.random.default_rng(seed).normal(size=4), 4)[:14]
+        ys.append(50 + 9 * season + 3 * np.random.default_rng(100 + seed).normal(size=14))
     panel = panel_of(*ys)
-    pasts = [context(panel, each, spec, 20) for each in panel.series]
-    assert (validation(spec, pasts, seed=0).ends < spec.lags + spec.horizon).all()
     fitted = fit(panel, spec, default_schedule(panel))
+    pasts = [context(panel, each, spec, 14) for each in panel.series]
     forecasts = predict(fitted.forecaster, pasts)[..., spec.quantiles.index(0.5)]
-    off = np.abs(forecasts - np.stack([np.tile(y[:4], 2) for y in ys]))
-    assert off.mean() < 0.05 * np.stack(ys).std()
+    off = np.abs(forecasts - np.stack([np.tile(y[-4:], 2) for y in ys]))
+    assert off.mean() < 0.003 * np.stack(ys).std()
 
 
 def test_a_fit_that_learns_nothing_better_is_its_start() -> None:

@@ -9,11 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models import iso
+from models.spec import MAX_CATEGORIES, MAX_NAME
 
 from .faults import Faults
 
 _CHUNK = 1 << 20
-_MOST_CATEGORIES, _LONGEST_CATEGORY = 1024, 128  # as a spec holds
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
 
 
@@ -38,11 +38,11 @@ def categorised(column: pl.Series, faults: Faults) -> Categorised | None:
     known = words.drop_nulls().unique().sort()
     if not len(known) or (not typed and _numbers_in(known).is_not_null().any()):
         return None
-    if len(known) > _MOST_CATEGORIES:
+    if len(known) > MAX_CATEGORIES:
         found = f"holds {len(known)} different words"
-        faults.column(column.name, f"{found}: at most {_MOST_CATEGORIES} categories are learnt")
-    long = (words.str.len_chars() > _LONGEST_CATEGORY).fill_null(value=False)
-    reason = f"is longer than the {_LONGEST_CATEGORY} characters of a category"
+        faults.column(column.name, f"{found}: at most {MAX_CATEGORIES} categories are learnt")
+    long = (words.str.len_chars() > MAX_NAME).fill_null(value=False)
+    reason = f"is longer than the {MAX_NAME} characters of a category"
     faults.rows(long.to_numpy(), column.name, lambda i: f"{_quoted(column[i])} {reason}")
     index = pl.int_range(len(known), eager=True)
     places = words.replace_strict(known, index, default=None, return_dtype=pl.Float64)

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 
-from models.context import Context
-from models.predict import predict
 from service.problems import ProblemError
 from service.slots import Loaded
 from service.streams.arrival import Arrival, Kind
 from service.streams.jobs import Reply
 from service.streams.observation_request import read_stream
 from store.database import Database
-from tests.service.registries import COUNTED
 from tests.service.streams.driving import NAMES
 from tests.service.streams.plain import PlainStream, Row, assert_same
 from tests.service.streams.replicas import Replica, replica
-from tests.service.streams.versions import load, tiny
 
 TASK = "counted"
 HOUR = 3_600_000
-NONE = np.zeros((2, 0), np.float32)
 Body = Callable[[Replica, str], Coroutine[Any, Any, None]]
 
 
@@ -222,43 +215,6 @@ def test_stat_exog_never_changes(stored: Database, versions: dict[str, list[Load
         assert await problem_of(put(made, name, task, stat_exog={"area": 2})) == other
 
     on_one(stored, versions["covariates"][0], body)
-
-
-def test_a_category_is_read_by_each_version_in_its_own_way(
-    stored: Database, tmp_path: Path
-) -> None:
-    kinds: dict[str, Any] = {"timeline": COUNTED, "stat_exog": ("kind",)}
-    one, two, numbers = (
-        load(tmp_path / str(k), TASK, tiny(categorical=known, **kinds), seed=k, version=str(k))
-        for k, known in enumerate(((("kind", ("a", "b")),), (("kind", ("b", "c")),), ()), start=1)
-    )
-
-    async def body(made: Replica, name: str) -> None:
-        with pytest.raises(ProblemError) as refused:
-            await put(made, name, stat_exog={"kind": "c"})
-        [fault] = refused.value.problem.errors
-        assert "knows: a, b; null" in fault.reason
-        for word in ("a", "b", None):
-            await put(made, f"{name}{word}", stat_exog={"kind": word})
-            await post(made, f"{name}{word}", 0, 1)
-        other = 409, {"type": "other-stream"}
-        assert await problem_of(put(made, f"{name}a", stat_exog={"kind": "b"})) == other
-        assert (await made.streams.snapshot(one, f"{name}a"))["stat_exog"] == {"kind": "a"}
-        for version, places in (
-            (one, (0, 1, None)),
-            (two, (None, 0, None)),
-            (numbers, (None,) * 3),
-        ):
-            made.promote(version)
-            for word, place in zip(("a", "b", None), places, strict=True):
-                reply = await post(made, f"{name}{word}")
-                stat = np.array([np.nan if place is None else place], np.float32)
-                past = Context(np.array([100.0, 101.0]), NONE, np.zeros((3, 0), np.float32), stat)
-                expected = predict(version.forecaster, [past])[0]
-                assert reply.values is not None
-                np.testing.assert_allclose(reply.values, expected, rtol=1e-5)
-
-    on_one(stored, one, body)
 
 
 def test_a_snapshot_opens_the_same_elsewhere(stored: Database, loaded: Loaded) -> None:

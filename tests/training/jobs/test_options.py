@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from models.holidays import Holidays
 from tests.training.fits import COUNTED, HOURS, spec
 from training.jobs.options import Options
 
@@ -35,6 +36,13 @@ def test_what_is_said_counts() -> None:
 def test_counted_steps_have_neither_frequency_nor_zone() -> None:
     found = Options().after(spec(COUNTED, calendar=()))
     assert (found.freq, found.timezone) == (None, None)
+
+
+def test_the_place_of_the_champion_s_holidays_is_kept_unless_another_is_said() -> None:
+    champion = spec(HOURS, holidays=Holidays(place="DE-BY", days=(19811,)))
+    assert Options().after(champion).holidays == "DE-BY"
+    assert Options(holidays="FR").after(champion).holidays == "FR"
+    assert Options().after(spec(HOURS)).holidays is None
 
 
 def test_a_first_fit_needs_a_horizon() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.training.fits import COUNTED, HOURS, panel
 from tests.training.pipelines import steps_panel
+from training.holidays import with_holidays
 from training.jobs.snapshot import prune_snapshots, read_snapshot, write_snapshot
 from training.panel import Panel
 from training.sources import SourceError, digest
@@ -19,6 +20,7 @@ PANELS = {
     "counted": panel(COUNTED),
     "bare": steps_panel(),
     "categories": WORDS,
+    "holidays": with_holidays(panel(HOURS), "DE"),
 }
 
 
@@ -30,7 +32,7 @@ def test_a_snapshot_comes_back_as_it_was(given: Panel, tmp_path: Path) -> None:
     back, facts = found
     assert facts == written
     assert digest(back) == digest(given) == facts.digest
-    assert back.categories == given.categories
+    assert (back.categories, back.holidays) == (given.categories, given.holidays)
     assert [series.unique_id for series in back.series] == [s.unique_id for s in given.series]
     assert facts.n_series == len(given.series)
     assert [each.name for each in tmp_path.iterdir()] == ["1"]
