@@ -15,7 +15,11 @@ Data = Annotated[
 ]
 Query = Annotated[str | None, typer.Option(help="SQL to run where DATA is a database.")]
 ColumnNames = Annotated[
-    str, typer.Option("--columns", help="Names of columns: unique_id=meter,ds=time,y=load.")
+    str,
+    typer.Option(
+        "--columns",
+        help="Names of columns: unique_id=meter,ds=time,y=load. Without y, each is a series.",
+    ),
 ]
 Which = Annotated[str, typer.Option("--version", help="A version's number or an alias.")]
 Output = Annotated[

@@ -31,13 +31,10 @@ def categorised(column: pl.Series, faults: Faults) -> Categorised | None:
 
     A column whose type says that it holds categories does, whatever they look like.
     """
-    typed = column.dtype in (pl.Categorical, pl.Enum)
-    if not typed and column.dtype != pl.String:
+    if not holds_words(column):
         return None
     words = _words(column.cast(pl.String))
     known = words.drop_nulls().unique().sort()
-    if not len(known) or (not typed and _numbers_in(known).is_not_null().any()):
-        return None
     if len(known) > MAX_CATEGORIES:
         found = f"holds {len(known)} different words"
         faults.column(column.name, f"{found}: at most {MAX_CATEGORIES} categories are learnt")
@@ -48,6 +45,15 @@ def categorised(column: pl.Series, faults: Faults) -> Categorised | None:
     places = words.replace_strict(known, index, default=None, return_dtype=pl.Float64)
     array = places.fill_null(np.nan).to_numpy().astype(np.float64, copy=False)
     return Categorised(array, tuple(known.to_list()))
+
+
+def holds_words(column: pl.Series) -> bool:
+    """Whether a column holds words and no number, or its type says that it holds categories."""
+    typed = column.dtype in (pl.Categorical, pl.Enum)
+    if not typed and column.dtype != pl.String:
+        return False
+    known = _words(column.cast(pl.String)).drop_nulls().unique()
+    return bool(len(known)) and (typed or not _numbers_in(known).is_not_null().any())
 
 
 def numbers(column: pl.Series, faults: Faults) -> NDArray[np.float64]:

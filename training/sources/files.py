@@ -31,7 +31,7 @@ _UNREADABLE = (
 
 
 def read_file(path: Path, roles: Roles, shape: Shape) -> tuple[Table, Shape]:
-    """Read a file, and say whether it is long or wide. Raises SourceError and DataError."""
+    """Read a file, and say what shape it has. Raises SourceError and DataError."""
     if path.is_dir():
         raise SourceError(f"{path} is a folder: name one CSV or Parquet file in it")
     if not path.is_file():
@@ -51,11 +51,22 @@ def read_file(path: Path, roles: Roles, shape: Shape) -> tuple[Table, Shape]:
 
 
 def shape_of(names: list[str], roles: Roles, shape: Shape) -> Shape:
-    """Long or wide, read off the names of the columns where it is not told."""
+    """What shape a source has, read off the names of its columns where it is not told."""
     if shape != "auto":
         return shape
+    if roles.lies_across(names):
+        return "across"
     long = roles.columns.ds in names or roles.columns.y in names or bool(roles.exog)
     return "wide" if not long and is_wide(names) else "long"
+
+
+def _wanted(names: list[str], roles: Roles, shape: Shape) -> list[str]:
+    if shape == "wide":
+        return names
+    if shape == "across":
+        shared, series = roles.across(names)
+        return shared + series
+    return roles.among(names)
 
 
 def _read_parquet(path: Path, roles: Roles, shape: Shape) -> tuple[Table, Shape]:
@@ -63,7 +74,7 @@ def _read_parquet(path: Path, roles: Roles, shape: Shape) -> tuple[Table, Shape]
     with pq.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
         shape = shape_of(names, roles, shape)
-        wanted = names if shape == "wide" else roles.among(names)
+        wanted = _wanted(names, roles, shape)
         table = file.read(columns=wanted).replace_schema_metadata(None)
     table.validate(full=True)
     return Table(pl.DataFrame(table), path.stem), shape
@@ -77,11 +88,11 @@ def _read_csv(path: Path, name: str, roles: Roles, shape: Shape) -> tuple[Table,
     separator = max(_SEPARATORS, key=first.count)
     names = next(csv.reader([first], delimiter=separator))
     shape = shape_of(names, roles, shape)
-    wanted = names if shape == "wide" else roles.among(names)
+    wanted = _wanted(names, roles, shape)
     twice = next((name for name in wanted if names.count(name) > 1), None)
-    if twice is not None and shape == "long":
+    if twice is not None and shape != "wide":
         raise SourceError(f"{path} has two columns {twice!r}")
-    numeric = wanted[1:] if shape == "wide" else roles.numbers
+    numeric = roles.numbers if shape == "long" else wanted[1:]
     try:
         frame = _parsed(path, separator, wanted, dict.fromkeys(numeric, pl.Float64))
     except pl.exceptions.ComputeError:  # a word among the numbers: read text, to say where

@@ -10,7 +10,7 @@ from models import zones
 from models.aliases import read_alias
 from training.panel import Panel
 
-from . import long, wide
+from . import across, long, wide
 from .faults import SourceError
 from .files import read_file, shape_of
 from .frames import ArrowFrame, read_frame
@@ -38,7 +38,8 @@ def load(
         column's own, or UTC.
     hist_exog, futr_exog, stat_exog: columns of covariates known up to now, known ahead, and of the
         series. Rows that follow the last y and know a futr_exog are kept as the future.
-    shape: "long" has a row an observation, "wide" a row a series, on counted steps.
+    shape: "long" has a row an observation, "wide" a row a series, on counted steps, "across" a row
+        a step and a column a series.
     query: what to ask where `source` is a database: `postgresql://user@host/name` or
         `sqlite:///path`, which may also carry it as `?query=SELECT…`.
     min_length: fewest steps a series may have.
@@ -109,7 +110,8 @@ def _panel(
     min_length: int,
 ) -> Panel:
     if shape != "wide":
-        return long.to_panel(table, roles, freq=freq, timezone=timezone, min_length=min_length)
+        to_panel = across.to_panel if shape == "across" else long.to_panel
+        return to_panel(table, roles, freq=freq, timezone=timezone, min_length=min_length)
     if roles.exog:
         raise SourceError("a wide table has no covariates: use a long one, a row an observation")
     return wide.to_panel(table, freq=freq, min_length=min_length)

@@ -10,7 +10,7 @@ from training.panel import Panel
 
 from . import cells
 from .clock import Rows, settle
-from .faults import DataError, Fault, Faults, Origin, SourceError
+from .faults import DataError, Fault, Faults, Origin
 from .grid import Values, regular
 from .table import Roles, Table
 
@@ -20,8 +20,7 @@ def to_panel(
 ) -> Panel:
     """Series of a long table. Raises DataError, and SourceError for columns that are not there."""
     wanted = roles.among(table.frame.columns)
-    frame = table.frame.select(wanted)
-    frame, origin = _by_series(frame, table, roles.columns.unique_id)
+    frame, origin = _by_series(*table.written(wanted), table.name, roles.columns.unique_id)
     ds = frame[roles.columns.ds]
 
     faults = Faults(origin)
@@ -53,17 +52,14 @@ def _stack(
 
 
 def _by_series(
-    frame: pl.DataFrame, table: Table, unique_id: str | None
+    frame: pl.DataFrame, number: NDArray[np.int64], name: str, unique_id: str | None
 ) -> tuple[pl.DataFrame, Origin]:
-    """The rows, those of a series together and otherwise as they were; blank rows are left out."""
-    number = np.arange(len(frame), dtype=np.int64) + table.first_row
-    blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
-    if blank.any():
-        frame, number = frame.filter(~blank), number[~blank]
-    if not len(frame):
-        raise SourceError("the source has no rows")
+    """The rows, those of a series together and otherwise as they were.
+
+    name: of the one series, where no column tells.
+    """
     if unique_id is None or unique_id not in frame.columns:
-        return frame, Origin((table.name,), np.zeros(len(frame), np.int64), number)
+        return frame, Origin((name,), np.zeros(len(frame), np.int64), number)
 
     names = frame[unique_id].cast(pl.String)
     nameless = (names.is_null() | (names == "")).fill_null(value=True).to_numpy()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from .faults import SourceError
 
-Shape = Literal["auto", "long", "wide"]
-"""A row an observation, or a row a series; "auto" reads it off the names of the columns."""
+Shape = Literal["auto", "long", "wide", "across"]
+"""A row an observation, a row a series, or a row a step with a column a series; "auto" reads it off
+the names of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,43 @@ class Roles:
             raise SourceError(f"column {twice[0]!r} is named for two things")
         missing = [name for name in wanted if name not in names]
         if missing:
-            raise SourceError(f"no column {_listed(missing)}: the source has {_listed(names)}")
+            raise SourceError(self._not_there(missing, names))
         return wanted
+
+    def lies_across(self, names: list[str]) -> bool:
+        """Whether a source with such columns has a column a series: stamps, but no value to look
+        for by its name, and no series either."""
+        columns = self.columns
+        told = (columns.y, columns.unique_id) != (COLUMNS.y, COLUMNS.unique_id)
+        if told or self.stat_exog or columns.y in names or columns.unique_id in names:
+            return False
+        return columns.ds in names and bool(self._series(names))
+
+    def across(self, names: list[str]) -> tuple[list[str], list[str]]:
+        """The columns that all series of a table with a column a series share, and the series.
+
+        A column without a name, as row numbers are written by some, is none. Raises SourceError if
+        one is missing, or there is a covariate that only one series can have.
+        """
+        if self.stat_exog:
+            raise SourceError("a column a series leaves no room for stat_exog: use a long table")
+        shared = [self.columns.ds, *self.exog]
+        missing = [name for name in shared if name not in names]
+        if missing:
+            raise SourceError(self._not_there(missing, names))
+        return shared, self._series(names)
+
+    def _series(self, names: list[str]) -> list[str]:
+        shared = (self.columns.ds, *self.exog)
+        return [name for name in names if name.strip() and name not in shared]
+
+    def _not_there(self, missing: list[str], names: list[str]) -> str:
+        where = {self.columns.ds: "ds", self.columns.y: "y"}
+        ways = [f"{where[name]}=NAME" for name in missing if name in where]
+        hint = f"; tell it by --columns {','.join(ways)}" if ways else ""
+        if self.columns.y in missing and len(names) > 1:
+            hint += ", or ds=NAME alone where each other column is a series"
+        return f"no column {listed(missing)}: the source has {listed(names)}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +111,20 @@ class Table:
     name: str
     first_row: int = 1
 
+    def written(self, wanted: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """The rows that hold anything in the columns that are wanted, and their numbers, (n,).
+
+        Raises SourceError where there are none.
+        """
+        frame = self.frame.select(wanted)
+        number = np.arange(len(frame), dtype=np.int64) + self.first_row
+        blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        if blank.any():
+            frame, number = frame.filter(~blank), number[~blank]
+        if not len(frame):
+            raise SourceError("the source has no rows")
+        return frame, number
+
 
 def column(name: str, cells: list[Any]) -> pl.Series:
     """Cells as a column; those of no one type as text, so that each can be told right or wrong."""
@@ -82,6 +134,7 @@ def column(name: str, cells: list[Any]) -> pl.Series:
         return pl.Series(name, [None if cell is None else str(cell) for cell in cells], pl.String)
 
 
-def _listed(names: list[str], most: int = 30) -> str:
-    listed = ", ".join(repr(name) for name in names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+def listed(names: list[str], most: int = 30) -> str:
+    """Names for people, no more than `most` of them."""
+    some = ", ".join(repr(name) for name in names[:most])
+    return some if len(names) <= most else f"{some} and {len(names) - most} more"
