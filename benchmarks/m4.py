@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,43 +29,84 @@ from training.panel import Panel
 from training.sources import load
 
 _HORIZON, _SEASON = 48, 24
+OPTIONS = ("--freq", "h", "--horizon", str(_HORIZON), "--season", "24,168", "--cell", "all")
 
 Values = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Errors as the competition has them; covered: what the intervals do, in words."""
+
+    owa: float
+    smape: float
+    mase: float
+    msis: float
+    covered: str
+
+    def __str__(self) -> str:
+        return (
+            f"OWA {self.owa:.4f}  sMAPE {self.smape:.3f}  MASE {self.mase:.4f}  "
+            f"MSIS {self.msis:.3f}  {self.covered}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What was known and what came: values (414, 48), Naive2's errors, each series' scale (414,)"""
+
+    train_file: Path
+    train: Panel
+    values: Values
+    smape2: float
+    mase2: float
+    scale: Values
+
+    @classmethod
+    def read(cls) -> Truth:
+        """Ends the process where GATECAST_DATA does not have it."""
+        folder = os.environ.get("GATECAST_DATA")
+        if folder is None or not Path(folder, "m4").is_dir():
+            sys.exit("m4: GATECAST_DATA names no folder with m4/Hourly-train.csv in it")
+        file = Path(folder, "m4", "Hourly-train.csv")
+        train, test = (
+            load(file.with_name(f"Hourly-{part}.csv"), freq="h") for part in ("train", "test")
+        )
+        truth = np.stack([series.y for series in test.series])  # (414, 48)
+        return cls(file, train, truth, *_naive2(train, truth))
+
+    def scored(self, values: dict[float, Values]) -> Scored:
+        """Quantiles (414, 48) by level."""
+        smape = float(metrics.smape(self.values, values[0.5]))
+        mase = float(metrics.mase(self.values, values[0.5], self.scale))
+        return Scored(
+            owa=metrics.owa(smape, mase, self.smape2, self.mase2),
+            smape=smape,
+            mase=mase,
+            msis=float(metrics.msis(self.values, values[0.025], values[0.975], self.scale)),
+            covered=f"80 % covers {_covered(self.values, values, 0.8)}  "
+            f"95 % covers {_covered(self.values, values, 0.95)}",
+        )
+
+
 def main() -> None:
     """Print a line a forecaster."""
-    folder = os.environ.get("GATECAST_DATA")
-    if folder is None or not Path(folder, "m4").is_dir():
-        sys.exit("m4: GATECAST_DATA names no folder with m4/Hourly-train.csv in it")
-    train_file = Path(folder, "m4", "Hourly-train.csv")
-    train, test = (
-        load(train_file.with_name(f"Hourly-{part}.csv"), freq="h") for part in ("train", "test")
-    )
-    truth = np.stack([series.y for series in test.series])  # (414, 48)
-    smape2, mase2, scale = _naive2(train, truth)
-    print(f"naive2: sMAPE {smape2:.3f}  MASE {mase2:.3f}")
+    m4 = Truth.read()
+    print(f"naive2: sMAPE {m4.smape2:.3f}  MASE {m4.mase2:.3f}")
     with tempfile.TemporaryDirectory() as var:
-        options = ("--freq", "h", "--horizon", str(_HORIZON), "--season", "24,168", "--cell", "all")
-        cost = fit(train_file, Path(var), *options)
+        cost = fit(m4.train_file, Path(var), *OPTIONS)
         found = registered(Path(var))
     for name, (forecaster, cpu) in found.items():
-        values, predict_cpu = _forecast(train, forecaster)
-        smape = float(metrics.smape(truth, values[0.5]))
-        mase = float(metrics.mase(truth, values[0.5], scale))
-        msis = float(metrics.msis(truth, values[0.025], values[0.975], scale))
-        owa = metrics.owa(smape, mase, smape2, mase2)
+        values, predict_cpu = forecast(m4.train, forecaster)
         print(
-            f"{name}: OWA {owa:.4f}  sMAPE {smape:.3f}  MASE {mase:.4f}  MSIS {msis:.3f}  "
-            f"80 % covers {_covered(truth, values, 0.8)}  "
-            f"95 % covers {_covered(truth, values, 0.95)}\n"
+            f"{name}: {m4.scored(values)}\n"
             f"  trained in {cpu:.0f} CPU-seconds; all 414 forecasts {predict_cpu:.1f}",
             flush=True,
         )
     print(f"gatecast fit, whole process: {cost}")
 
 
-def _forecast(train: Panel, forecaster: Forecaster) -> tuple[dict[float, Values], float]:
+def forecast(train: Panel, forecaster: Forecaster) -> tuple[dict[float, Values], float]:
     """Quantiles (414, 48) by level, and the CPU seconds they took."""
     spec = forecaster.spec
     contexts = [context(train, series, spec, len(series)) for series in train.series]
