@@ -7,12 +7,13 @@ data. Decisions 19 and 20 have the evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from torch import Tensor, nn
 
 from models.context import Context
@@ -22,6 +23,7 @@ from models.spec import Spec
 from models.transform import to_network
 from training.ridge import Line, Trust, moments_of
 from training.smoothing import likely_smoothing
+from training.validation import Validation
 
 _ORIGINS, _FOLDED_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
 """Forecast origins that the map is solved for and that it is cross-validated on, evenly spread, and
@@ -32,16 +34,21 @@ BELIEFS = (0.25, 0.05, 0.01, 0.002)
 """How much exponential smoothing may be believed (`training.ridge.Trust`), a priori the first."""
 _PLAINLY, _ENOUGH = 0.98, 30.0
 """By what part less belief must lessen the error, and the stretches that may say so."""
-_SHARE, _SHARE_STRETCHES = 0.5, 20.0
+_SHARE, _SHARE_STRETCHES = 0.25, 10.0
 """The share of the regression a priori, and for how many stretches of data that stands."""
 _FOLDS = 4
 _MOST_REGULAR, _TINY = 0.05, 1e-9
 """What seasonal naive misses in a series, as a share of what it misses in the middle one, below
 which the series counts no more for being regular."""
-_FEWEST = 20
-"""Origins below which the spread of the errors is not read off them."""
+_FEWEST, _OWN_SHAPE = 3, 20.0
+"""Errors a step below which their spread is not read off them, and the stretches of data at which
+their own quantiles count half against those of a t distribution."""
+_LEAST_FREEDOM = 1.5
+"""Degrees of freedom below which a t distribution has hardly an end."""
 _HALF = 60.0
 """Stretches of data at which the gates are trusted half."""
+
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,34 @@ class Found:
 
     line: regression drawn to the exponential smoothing that is likely, as far as cross-validation
     trusts it. missed: (N, horizon) what it missed in windows that it was not solved for, in their
-    scale.
+    scale. independent: how many forecasts that do not overlap those are worth.
     """
 
     line: Line
     trust: Trust
     missed: Tensor
+    independent: float
+
+    def distances(self, levels: Sequence[float]) -> Tensor | None:
+        """(horizon, Q) from the median to each quantile, as what was missed lets expect.
+
+        Where there is much to look at those are the quantiles of the errors themselves. The fewer
+        independent errors there are, the more the extremes of what may happen are missing from
+        them, and one sign may be all that was seen; there they are those of a Student t
+        distribution about zero, of as many degrees of freedom, with the errors' root mean square
+        for its scale: the predictive distribution of a normal variable whose variance is estimated
+        (Gelman et al. 2013, section 3.2). None for a point head, or where hardly anything is known.
+        """
+        known = self.missed.isfinite().sum(0)  # (horizon,)
+        if not levels or (known < _FEWEST).any():
+            return None
+        at = np.array(levels)
+        own = torch.nanquantile(self.missed, torch.from_numpy(at), dim=0).T  # (horizon, Q)
+        own = own - own[:, levels.index(0.5), None]
+        scale = (self.missed.nan_to_num(0.0).square().sum(0) / known).sqrt()  # (horizon,)
+        t = torch.from_numpy(stdtrit(max(self.independent, _LEAST_FREEDOM), at))  # (Q,)
+        share = self.independent / (self.independent + _OWN_SHAPE)
+        return share * own + (1.0 - share) * scale[:, None] * t
 
 
 def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Found | None:
@@ -68,8 +97,8 @@ def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int6
     if forecaster.head.skip is None:
         return None
     # origins whose horizons do not overlap
-    counts = [_origins(spec, int(end)) for end in ends]
-    stretches = sum(1 + (count - 1) / spec.horizon for count in counts if count)
+    counts = [count for end in ends if (count := _origins(spec, int(end)))]
+    stretches = sum(1 + (count - 1) / spec.horizon for count in counts)
     weights = _weights(forecaster, pasts, ends)
 
     def pairs(most: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -82,14 +111,16 @@ def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int6
     smooth = likely_smoothing(spec, found, stretches)
     folded = [torch.cat(each) for each in zip(*pairs(_FOLDED_ORIGINS), strict=True)]
     trust, missed = _trusted(folded[0], folded[1], folded[2], smooth, stretches)
-    return Found(found.line(smooth, stretches, trust), trust, missed)
+    independent = stretches / len(counts) ** 0.5  # series move together
+    return Found(found.line(smooth, stretches, trust), trust, missed, independent)
 
 
 def _nothing(spec: Spec) -> Found:
     """What is believed where no window is whole and has its horizon after it: seasonal naive."""
     naive = seasonal_naive_weights(spec).double()
     line = Line(naive, torch.zeros(spec.horizon, dtype=torch.float64))
-    return Found(line, Trust(BELIEFS[0], 0.0), torch.empty(0, spec.horizon, dtype=torch.float64))
+    missed = torch.empty(0, spec.horizon, dtype=torch.float64)
+    return Found(line, Trust(BELIEFS[0], 0.0), missed, independent=0.0)
 
 
 def _weights(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Tensor:
@@ -118,7 +149,7 @@ def _trusted(
     """How far to trust regression beyond smoothing, and what such lines miss, by stacking.
 
     Each quarter of the origins is forecast by the regression of the other three. The share of it
-    that makes the mean absolute error least (Wolpert 1992; Breiman 1996) is drawn to a half.
+    that makes the mean absolute error least (Wolpert 1992; Breiman 1996) is drawn to a quarter.
     windows (N, lags), followed (N, horizon), weights (N,), smooth (horizon, lags).
     """
     plain = followed - windows @ smooth.T  # (N, horizon)
@@ -147,36 +178,23 @@ def _trusted(
     return Trust(belief, share), plain - share * gained
 
 
-def begin(forecaster: Forecaster, line: Line) -> None:
-    """Let the skip be the line; gates and covariates ahead add nothing yet but its bias."""
+def begin(forecaster: Forecaster, found: Found) -> None:
+    """Let the skip be the line, and quantiles lie about it as far as it misses; gates and
+    covariates ahead add nothing yet but its bias."""
     head, spec = forecaster.head, forecaster.spec
+    distances = found.distances(spec.quantiles)
     with torch.no_grad():
-        _skip(forecaster).weight.copy_(line.weight)
+        _skip(forecaster).weight.copy_(found.line.weight)
         head.state.weight.mul_(0.1)
         if head.n_futr:
             head.futr_output.weight.zero_()
         bias = head.state.bias.view(spec.horizon, spec.outputs)
-        bias.add_(line.bias[:, None].float())
+        bias.add_(found.line.bias[:, None].float())
+        if distances is not None:
+            bias.copy_(_median(bias, spec) + distances.float())
 
 
-def spread(forecaster: Forecaster, missed: Tensor) -> None:
-    """Let the quantiles begin as far from the median as those of the errors (N, horizon) are.
-
-    Nothing changes for a point head, or where there are few errors to look at.
-    """
-    head, spec = forecaster.head, forecaster.spec
-    if not spec.quantiles or (missed.isfinite().sum(0) < _FEWEST).any():
-        return
-    bias = head.state.bias.detach().view(spec.horizon, spec.outputs)
-    middle = bias[:, spec.quantiles.index(0.5)]
-    levels = torch.tensor(spec.quantiles, dtype=missed.dtype)
-    quantiles = torch.nanquantile(missed, levels, dim=0).T  # (horizon, Q)
-    centre = quantiles[:, spec.quantiles.index(0.5)]
-    with torch.no_grad():
-        bias.copy_(middle[:, None] + (quantiles - centre[:, None]).float())
-
-
-def draw_back(forecaster: Forecaster, start: dict[str, Tensor], lengths: Sequence[int]) -> None:
+def draw_back(forecaster: Forecaster, start: State, lengths: Sequence[int]) -> None:
     """Draw a trained network towards where it began, where there is little data.
 
     start: the state dict of the beginning. lengths: steps of each series. Gates and covariates
@@ -194,14 +212,35 @@ def draw_back(forecaster: Forecaster, start: dict[str, Tensor], lengths: Sequenc
         _skip(forecaster).weight.lerp_(start["head.skip.weight"], less)
 
 
-def move(forecaster: Forecaster, before: Line, after: Line) -> None:
-    """Put the line of more data in the place of the one that training began with."""
+def keep_better(forecaster: Forecaster, start: State, held: Validation) -> None:
+    """Go back to the start, a state dict, unless `held` is forecast better than by that.
+
+    For networks that have learnt from no whole window: steps far ahead may have been trained, and
+    were validated, by next to nothing.
+    """
+    learnt = {name: value.clone() for name, value in forecaster.state_dict().items()}
+    loss = held.loss(forecaster)  # NaN, and so never better, where there is nothing to tell by
+    forecaster.load_state_dict(start)
+    if loss < held.loss(forecaster):
+        forecaster.load_state_dict(learnt)
+
+
+def move(forecaster: Forecaster, start: State, before: Found, after: Found) -> None:
+    """Put what more data tell in the place of what training began with."""
     head, spec = forecaster.head, forecaster.spec
+    distances = after.distances(spec.quantiles)
     with torch.no_grad():
-        _skip(forecaster).weight.add_(after.weight - before.weight)
-        head.state.bias.view(spec.horizon, spec.outputs).add_(
-            (after.bias - before.bias)[:, None].float()
-        )
+        _skip(forecaster).weight.add_(after.line.weight - before.line.weight)
+        bias = head.state.bias.view(spec.horizon, spec.outputs)
+        bias.add_((after.line.bias - before.line.bias)[:, None].float())
+        if distances is not None:
+            began = start["head.state.bias"].view(spec.horizon, spec.outputs)
+            bias.add_(distances.float() - (began - _median(began, spec)))
+
+
+def _median(bias: Tensor, spec: Spec) -> Tensor:
+    """(horizon, 1) of (horizon, Q), apart from it."""
+    return bias[:, spec.quantiles.index(0.5), None].clone()
 
 
 def _skip(forecaster: Forecaster) -> nn.Linear:

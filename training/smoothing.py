@@ -40,7 +40,7 @@ def likely_smoothing(spec: Spec, found: Moments, stretches: float) -> Tensor:
     """
     lags, horizon = spec.lags, spec.horizon
     naive = seasonal_naive_weights(spec).double()
-    seasons = [season for season in spec.season if 1 < season < lags] or [1]
+    seasons = [1, *(season for season in spec.season if 1 < season < lags)]  # 1: none
     count = max(1, _AT_ONCE // (lags * max(horizon, *seasons)))
     parts = [
         (part, season) for season in seasons for part in torch.split(smoothings(season), count)

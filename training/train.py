@@ -18,11 +18,11 @@ from models.ensemble import member_specs
 from models.forecaster import Forecaster, new_forecaster
 from models.spec import Spec
 from training import checkpoint as checkpoints
-from training.linear_start import begin, draw_back, look, move, spread
+from training.linear_start import begin, draw_back, keep_better, look, move
 from training.loop import EpochRecord, Progress, Trainer
 from training.scaling import scale_covariates
 from training.schedule import Schedule
-from training.validation import Validation
+from training.validation import Validation, newest
 
 _SAVE_SECONDS = 10.0
 """What a kill may cost; a checkpoint of the default network takes some 20 ms."""
@@ -84,8 +84,7 @@ def _train(
     scale_covariates(forecaster, pasts)
     found = look(forecaster, pasts, held.ends) if schedule.start == "linear" else None
     if found is not None:
-        begin(forecaster, found.line)
-        spread(forecaster, found.missed)
+        begin(forecaster, found)
         start = {name: value.clone() for name, value in forecaster.state_dict().items()}
     trainer = Trainer(forecaster, schedule, pasts, held)
     seconds, cpu_seconds = _run(trainer, checkpoint, report)
@@ -93,9 +92,10 @@ def _train(
     if found is not None:
         lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
         draw_back(forecaster, start, lengths.tolist())
+        if not found.independent:
+            keep_better(forecaster, start, newest(spec, pasts))
         # what was kept for validation has told when to stop, and is learnt from now
-        whole = look(forecaster, pasts, lengths) or found
-        move(forecaster, found.line, whole.line)
+        move(forecaster, start, found, look(forecaster, pasts, lengths) or found)
     return Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
 
 

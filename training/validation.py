@@ -20,6 +20,9 @@ _MOST = 128
 """Windows that are looked at: a look is to cost little beside the batches between two."""
 
 
+_Window = tuple[Context, NDArray[np.float64], float]
+
+
 @dataclass(frozen=True, slots=True)
 class Validation:
     """Forecast origins behind what is learnt from; none where the series are too short or constant.
@@ -58,7 +61,7 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
     wanted = max(1, min(8, _ENOUGH // max(1, len(pasts))))
     stride = max(1, spec.horizon // 2)
     ends = np.zeros(len(pasts), dtype=np.int64)
-    windows: list[tuple[Context, NDArray[np.float64], float]] = []
+    windows: list[_Window] = []
     for row, past in enumerate(pasts):
         length = past.y.shape[0]
         held = min(
@@ -78,13 +81,19 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
     chosen = np.arange(len(windows))
     if len(windows) > _MOST:
         chosen = np.sort(np.random.default_rng(seed).choice(len(windows), _MOST, replace=False))
-    kept = [windows[i] for i in chosen]
-    return Validation(
-        ends=ends,
-        contexts=tuple(window[0] for window in kept),
-        truth=np.array([window[1] for window in kept]).reshape(len(kept), spec.horizon),
-        scale=np.array([window[2] for window in kept]),
-    )
+    return _held(spec, ends, [windows[i] for i in chosen])
+
+
+def newest(spec: Spec, pasts: Sequence[Context]) -> Validation:
+    """The last horizon of each series that is long enough for a whole window before it."""
+    season = spec.season[0] if spec.season else 1
+    ends = np.array([past.y.shape[0] - spec.horizon for past in pasts], dtype=np.int64)
+    windows = [
+        (until(spec, past, end), past.y[end:], _scale(past.y[:end], season))
+        for past, end in zip(pasts, ends.tolist(), strict=True)
+        if end >= spec.input_size
+    ]
+    return _held(spec, ends, [each for each in windows if each[2] > 0])
 
 
 def until(spec: Spec, past: Context, origin: int) -> Context:
@@ -93,6 +102,15 @@ def until(spec: Spec, past: Context, origin: int) -> Context:
     known = np.concatenate([past.exog[:, past.exog.shape[1] - n_futr :], past.futr])
     return Context(
         past.y[:origin], past.exog[:origin], known[origin : origin + spec.horizon], past.stat
+    )
+
+
+def _held(spec: Spec, ends: NDArray[np.int64], windows: Sequence[_Window]) -> Validation:
+    return Validation(
+        ends=ends,
+        contexts=tuple(window[0] for window in windows),
+        truth=np.array([window[1] for window in windows]).reshape(len(windows), spec.horizon),
+        scale=np.array([window[2] for window in windows]),
     )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
 
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
@@ -19,14 +21,16 @@ from training.defaults import default_schedule
 from training.fit import fit
 from training.linear_start import (
     BELIEFS,
+    Found,
     begin,
     draw_back,
+    keep_better,
     look,
     move,
-    spread,
 )
-from training.ridge import Line
+from training.ridge import Line, Trust
 from training.schedule import Schedule
+from training.validation import newest
 
 Values = NDArray[np.float64]
 
@@ -56,6 +60,22 @@ def cyclic(length: int, seed: int = 0) -> Values:
     return y + 100.0
 
 
+def state_of(forecaster: Forecaster) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in forecaster.state_dict().items()}
+
+
+def told(
+    missed: Tensor | None = None, independent: float = 10.0, line: Line | None = None
+) -> Found:
+    """What windows of 8 tell of 3 steps ahead: by default nothing but that the errors are few."""
+    return Found(
+        line or Line(torch.zeros(3, 8), torch.zeros(3)),
+        Trust(0.25, 0.0),
+        torch.empty(0, 3) if missed is None else missed,
+        independent,
+    )
+
+
 def solve(forecaster: Forecaster, pasts: list[Context], ends: NDArray[np.int64]) -> Line | None:
     found = look(forecaster, pasts, ends)
     return None if found is None else found.line
@@ -65,8 +85,7 @@ def started(pasts: list[Context], **changes: Any) -> Forecaster:
     forecaster = new_forecaster(spec_of(**changes), 0)
     found = look(forecaster, pasts, ends_of(pasts))
     assert found is not None
-    begin(forecaster, found.line)
-    spread(forecaster, found.missed)
+    begin(forecaster, found)
     return forecaster.eval()
 
 
@@ -186,7 +205,7 @@ def test_the_less_data_the_nearer_forecasts_stay_to_the_start() -> None:
     far = []
     for length in (0, 90, 10_000_000):
         forecaster = started(pasts)
-        start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+        start = state_of(forecaster)
         before = predict(forecaster, pasts)
         trained(forecaster)
         draw_back(forecaster, start, [length])
@@ -200,8 +219,8 @@ def test_the_less_data_the_nearer_forecasts_stay_to_the_start() -> None:
 def test_covariates_ahead_begin_at_nothing_and_are_drawn_back_as_gates_are() -> None:
     forecaster = new_forecaster(spec_of(futr_exog=("price",)), 0)
     pasts = pasts_of(seasonal(60))
-    begin(forecaster, Line(torch.zeros(3, 8), torch.zeros(3)))
-    start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+    begin(forecaster, told())
+    start = state_of(forecaster)
     h, z = torch.randn(5, 4), torch.randn(5, 8)
     futr = 3.0 * torch.randn(5, 3, 1)
     torch.testing.assert_close(forecaster.head(h, z, futr), forecaster.head(h, z, None))
@@ -212,18 +231,110 @@ def test_covariates_ahead_begin_at_nothing_and_are_drawn_back_as_gates_are() -> 
     torch.testing.assert_close(kept, added * (20 / 80))
 
 
-def test_a_line_of_more_data_takes_the_place_of_the_first() -> None:
+@pytest.mark.parametrize("less", [100, 195])
+def test_what_more_data_tell_takes_the_place_of_the_first(less: int) -> None:
     pasts = pasts_of(*(autoregressive(200, seed) for seed in range(3)))
     forecaster = new_forecaster(spec_of(), 0)
-    short = solve(forecaster, pasts, ends_of(pasts) - 100)
-    whole = solve(forecaster, pasts, ends_of(pasts))
+    short = look(forecaster, pasts, ends_of(pasts) - less)
+    whole = look(forecaster, pasts, ends_of(pasts))
     assert short is not None
     assert whole is not None
     begin(forecaster, short)
-    move(forecaster, short, whole)
+    move(forecaster, state_of(forecaster), short, whole)
     other = new_forecaster(spec_of(), 0)
     begin(other, whole)
     np.testing.assert_allclose(predict(forecaster, pasts), predict(other, pasts), rtol=1e-6)
+
+
+def test_many_errors_are_spread_as_they_are() -> None:
+    levels = spec_of().quantiles
+    missed = torch.from_numpy(np.random.default_rng(0).exponential(size=(50_000, 3)) - 1.0)
+    distances = told(missed, independent=1e6).distances(levels)
+    assert distances is not None
+    exact = -np.log1p(-np.array(levels)) - np.log(2.0)  # the exponential's, from its median
+    np.testing.assert_allclose(distances, np.tile(exact, (3, 1)), atol=0.1)
+
+
+@pytest.mark.parametrize("independent", [1.0, 4.0, 20.0])
+def test_the_fewer_errors_there_are_the_wider_forecasts_begin(independent: float) -> None:
+    levels = spec_of().quantiles
+    one_sided = torch.from_numpy(np.random.default_rng(0).uniform(1.0, 2.0, size=(30, 3)))
+    few = told(one_sided, independent).distances(levels)
+    more = told(one_sided, 2 * independent).distances(levels)
+    assert few is not None
+    assert more is not None
+    low, middle, high = (levels.index(level) for level in (0.1, 0.5, 0.9))
+    assert (few[:, middle] == 0).all()
+    assert (few[:, high] > more[:, high]).all()
+    assert (few[:, low] < more[:, low]).all()
+    rms = one_sided.square().mean(0).sqrt()
+    part = 20 / (independent + 20)  # all errors have one sign, and are expected on both
+    assert (few[:, low] < -part * stats.norm.ppf(0.9) * rms).all()
+
+
+def test_hardly_any_errors_say_nothing_of_their_spread() -> None:
+    levels = spec_of().quantiles
+    errors = torch.tensor([[1.0, 2.0, 3.0]] * 3, dtype=torch.float64)
+    assert told(errors).distances(levels) is not None
+    errors[0, 2] = torch.nan
+    assert told(errors).distances(levels) is None
+    assert told(errors).distances(()) is None
+
+
+@pytest.mark.parametrize("learnt", ["much", "nonsense"])
+def test_what_was_learnt_from_no_whole_window_is_kept_if_it_is_better(learnt: str) -> None:
+    spec = spec_of()
+    pasts = pasts_of(*(seasonal(11, seed=seed) for seed in range(4)), np.ones(11), np.arange(5.0))
+    forecaster = new_forecaster(spec, 0)
+    start = state_of(forecaster)
+    with torch.no_grad():
+        if learnt == "nonsense":
+            forecaster.head.state.bias.add_(5.0)
+        else:
+            start["head.state.bias"] = start["head.state.bias"] + 5.0
+    before = state_of(forecaster)
+    keep_better(forecaster, start, newest(spec, pasts))
+    kept = start if learnt == "nonsense" else before
+    for name, value in forecaster.state_dict().items():
+        torch.testing.assert_close(value, kept[name])
+
+
+def test_what_is_better_near_ahead_alone_is_not_kept() -> None:
+    """Of 20 values 14 are learnt from, in windows of 6 with 12 ahead: none of them whole."""
+    spec = spec_of(input_size=6, lags=6, season=(6,), horizon=12)
+    ys = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        ys.append(50 + 9 * np.tile(random.normal(size=6), 4)[:20] + random.normal(size=20))
+    panel = panel_of(*ys)
+    schedule = Schedule(batches=100, lanes=16, steps=16, origins=8, start="linear", threads=1)
+    learnt, none = (
+        fit(panel, spec, schedule.model_copy(update={"learning_rate": rate}))
+        for rate in (1e-2, 1e-12)
+    )
+    first, best = learnt.history[0].valid_loss, min(each.valid_loss for each in learnt.history)
+    assert best < 0.95 * first
+    pasts = [context(panel, each, spec, 20) for each in panel.series]
+    kept, start = (predict(each.forecaster, pasts) for each in (learnt, none))
+    np.testing.assert_allclose(kept, start, rtol=1e-6)
+
+
+def test_series_move_together() -> None:
+    pasts = pasts_of(*(autoregressive(29, seed) for seed in range(4)))
+    found = look(new_forecaster(spec_of(), 0), pasts, ends_of(pasts))
+    assert found is not None
+    # 19 origins each, which are worth 7 whose horizons of 3 do not overlap; 28 in all
+    assert found.independent == pytest.approx(14.0)
+
+
+def test_what_no_window_can_tell_of_is_not_kept() -> None:
+    spec = spec_of()
+    forecaster = new_forecaster(spec, 0)
+    start = state_of(forecaster)
+    trained(forecaster)
+    keep_better(forecaster, start, newest(spec, pasts_of(np.arange(10.0))))  # 8 and 3 are needed
+    for name, value in forecaster.state_dict().items():
+        torch.testing.assert_close(value, start[name])
 
 
 def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:

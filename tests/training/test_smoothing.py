@@ -92,11 +92,22 @@ def test_where_there_is_next_to_nothing_to_see_seasonal_naive_has_a_quarter() ->
     found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
     assert found is not None
     spec = spec_of()
-    season = spec.season[0] if 1 < spec.season[0] < spec.lags else 1
-    maps = smoothing_maps(smoothings(season), spec.lags, spec.horizon, season)
+    periods = (1, *spec.season)
+    assert len(periods) > 1
+    maps = torch.cat([smoothing_maps(smoothings(k), spec.lags, spec.horizon, k) for k in periods])
     naive = seasonal_naive_weights(spec).double()
     likely = likely_smoothing(spec, found, stretches=1e-9)
     np.testing.assert_allclose(likely, 0.25 * naive + 0.75 * maps.mean(0), atol=1e-6)
+
+
+def test_a_season_that_is_not_there_is_not_found() -> None:
+    z, target = windows(np.random.default_rng(5).normal(size=400).cumsum())
+    found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
+    assert found is not None
+    likely = likely_smoothing(spec_of(), found, stretches=130)
+    last = torch.zeros(3, spec_of().lags, dtype=torch.float64)
+    last[:, -1] = 1.0  # nothing is better on a random walk
+    assert found.errors(likely[None])[0] < 1.03 * found.errors(last[None])[0]
 
 
 def test_long_windows_are_looked_at_in_parts() -> None:

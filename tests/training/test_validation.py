@@ -15,7 +15,7 @@ from models.forecaster import new_forecaster
 from models.predict import predict
 from tests.training.panels import seasonal, spec_of
 from tests.training.trainers import past_of
-from training.validation import Validation, validation
+from training.validation import Validation, newest, validation
 
 SPEC = spec_of()  # horizon 3, a season of 4, a window of 8
 
@@ -64,6 +64,15 @@ def test_of_many_series_a_seeded_part_is_looked_at() -> None:
     assert len(one.contexts) == len(one.truth) == len(one.scale) == 128
     np.testing.assert_array_equal(one.truth, same.truth)
     assert not np.array_equal(one.truth, other.truth)
+
+
+def test_the_newest_windows_are_whole_and_have_a_horizon_after_them() -> None:
+    spec = spec_of()  # windows of 8, horizons of 3
+    pasts = [past_of(np.arange(float(n))) for n in (10, 11, 30)] + [past_of(np.ones(30))]
+    held = newest(spec, pasts)
+    assert [known.y.size for known in held.contexts] == [8, 27]
+    assert held.truth.tolist() == [[8.0, 9.0, 10.0], [27.0, 28.0, 29.0]]
+    assert held.scale.tolist() == [4.0, 4.0]
 
 
 def test_no_series_are_too_short_to_learn_from() -> None:
