@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
@@ -36,6 +37,11 @@ class Holidays(BaseModel):
             raise ValueError("days must ascend")
         return self
 
+    @cached_property
+    def dates(self) -> NDArray[np.int64]:
+        """`days` as an array, made once: streams look at it with every observation."""
+        return np.array(self.days, np.int64)
+
 
 def holidays_at(spec: Spec, clock: ClockArray) -> NDArray[np.float32]:
     """(n, 1): how many holidays the steps at `clock` (n,) hold; (n, 0) where the spec has none.
@@ -44,7 +50,7 @@ def holidays_at(spec: Spec, clock: ClockArray) -> NDArray[np.float32]:
     """
     if spec.holidays is None:
         return np.zeros((len(clock), 0), np.float32)
-    days = np.array(spec.holidays.days, np.int64)
+    days = spec.holidays.dates
     first, end = spec.timeline.days(clock)
     counted = np.searchsorted(days, end) - np.searchsorted(days, first)
     return counted[:, None].astype(np.float32)

@@ -18,16 +18,14 @@ DEFAULT_QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 MAX_HORIZON = 4096
 """Steps that are forecast at most, those that are fed back included (`models.beyond`)."""
 
-MAX_CATEGORIES, MAX_NAME = 1024, 128
-"""Words of one stat_exog at most, and the characters of a word or a covariate's name."""
+MAX_CATEGORIES, MAX_ALL_CATEGORIES, MAX_NAME = 1024, 4096, 128
+"""Words of one stat_exog at most, and of all; the characters of a word or a covariate's name."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Categorical = tuple[
     Name, Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
 ]
-
-_MOST_CATEGORIES = 4096
 
 
 class Spec(BaseModel):
@@ -101,8 +99,8 @@ class Spec(BaseModel):
         for words in (names, *(known for _, known in categorical)):
             if len(set(words)) != len(words):
                 raise ValueError("a category has one place")
-        if sum(len(known) for _, known in categorical) > _MOST_CATEGORIES:
-            raise ValueError(f"there are more than {_MOST_CATEGORIES} categories")
+        if sum(len(known) for _, known in categorical) > MAX_ALL_CATEGORIES:
+            raise ValueError(f"there are more than {MAX_ALL_CATEGORIES} categories")
         return categorical
 
     @property

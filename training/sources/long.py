@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.spec import MAX_ALL_CATEGORIES
 from training.panel import Panel
 
 from . import cells
 from .clock import Rows, settle
-from .faults import DataError, Fault, Faults, Origin
+from .faults import DataError, Fault, Faults, Origin, SourceError
 from .grid import Values, regular
 from .table import Roles, Table
 
@@ -34,6 +35,12 @@ def to_panel(
             categories[name] = words.categories
     rows = Rows(origin, ds, faults)
     settled = settle(rows, read, freq=freq, timezone=timezone)
+    learnt = sum(len(known) for known in categories.values())
+    if learnt > MAX_ALL_CATEGORIES:
+        raise SourceError(
+            f"the stat_exog hold {learnt} different words in all: at most {MAX_ALL_CATEGORIES} "
+            "categories are learnt"
+        )
     values = Values(
         y=columns[roles.columns.y],
         hist=_stack(columns, roles.hist_exog, len(frame)),

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from training.panel import Panel
-from training.sources import DataError, digest, load, load_frame
+from training.sources import DataError, SourceError, digest, load, load_frame
 
 DAYS = ("2024-01-01", "2024-01-02")
 
@@ -73,6 +73,15 @@ def test_more_categories_than_can_be_learnt_are_told() -> None:
         read(frame(*(f"id-{k}" for k in range(1025))))
     with pytest.raises(DataError, match="is longer than the 128 characters of a category"):
         read(frame("a", "b" * 129))
+
+
+def test_more_categories_than_can_be_learnt_in_all_are_told() -> None:
+    kinds = [f"kind{n}" for n in range(5)]
+    words = [f"id-{k}" for k in range(1000)]
+    given = pl.DataFrame({"unique_id": words, "ds": 1, "y": 1.0} | dict.fromkeys(kinds, words))
+    assert len(load_frame(given, stat_exog=tuple(kinds[:4])).categories) == 4
+    with pytest.raises(SourceError, match="5000 different words in all: at most 4096 categories"):
+        load_frame(given, stat_exog=tuple(kinds))
 
 
 def test_the_words_count_in_the_digest() -> None:
