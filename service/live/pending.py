@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import mmap
+
 import numpy as np
+from numpy.typing import NDArray
 
 from models.spec import Spec
 
@@ -29,10 +33,24 @@ class Pending:
     def __init__(self, spec: Spec, capacity: int) -> None:
         self.leads = leads_of(spec.horizon)
         count = len(self.leads)
-        self.stream = np.zeros(capacity, np.int64)
-        self.start = np.zeros(capacity, np.int64)
-        self.target = np.zeros((capacity, count), np.int64)
-        self.origin = np.zeros((capacity, count), np.int64)
-        self.values = np.zeros((capacity, count, spec.outputs))
-        self.scales = np.zeros((capacity, count))
-        self.scale = np.zeros(capacity)
+        self.stream = _ints(capacity)
+        self.start = _ints(capacity)
+        self.target = _ints(capacity, count)
+        self.origin = _ints(capacity, count)
+        self.values = _floats(capacity, count, spec.outputs)
+        self.scales = _floats(capacity, count)
+        self.scale = _floats(capacity)
+
+
+def _ints(*shape: int) -> NDArray[np.int64]:
+    return np.frombuffer(_untouched(shape), np.int64).reshape(shape)
+
+
+def _floats(*shape: int) -> NDArray[np.float64]:
+    return np.frombuffer(_untouched(shape), np.float64).reshape(shape)
+
+
+def _untouched(shape: tuple[int, ...]) -> mmap.mmap:
+    """Zeros of eight bytes each, of the system's own. Those of `numpy.zeros` are so only the first
+    time: where memory has been given back before, it is written to, all of it."""
+    return mmap.mmap(-1, 8 * math.prod(shape))
