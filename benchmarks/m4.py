@@ -53,7 +53,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What was known and what came: values (414, 48), Naive2's errors, each series' scale (414,)"""
+    """What was known and what came: values (414, 48), Naive2's errors, series' scales (414,)."""
 
     train_file: Path
     train: Panel

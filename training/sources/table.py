@@ -58,12 +58,7 @@ class Roles:
         unique_id = self.columns.unique_id
         if unique_id is not None and (unique_id in names or unique_id != COLUMNS.unique_id):
             wanted.insert(0, unique_id)
-        twice = sorted({name for name in wanted if wanted.count(name) > 1})
-        if twice:
-            raise SourceError(f"column {twice[0]!r} is named for two things")
-        missing = [name for name in wanted if name not in names]
-        if missing:
-            raise SourceError(self._not_there(missing, names))
+        self._check(wanted, names)
         return wanted
 
     def lies_across(self, names: list[str]) -> bool:
@@ -79,27 +74,35 @@ class Roles:
         """The columns that all series of a table with a column a series share, and the series.
 
         A column without a name, as row numbers are written by some, is none. Raises SourceError if
-        one is missing, or there is a covariate that only one series can have.
+        one is missing or named for two things, none is left to be a series, or there is a covariate
+        that only one series can have.
         """
         if self.stat_exog:
             raise SourceError("a column a series leaves no room for stat_exog: use a long table")
         shared = [self.columns.ds, *self.exog]
-        missing = [name for name in shared if name not in names]
-        if missing:
-            raise SourceError(self._not_there(missing, names))
-        return shared, self._series(names)
+        self._check(shared, names)
+        series = self._series(names)
+        if not series:
+            raise SourceError(f"no column is left to be a series: the source has {listed(names)}")
+        return shared, series
 
     def _series(self, names: list[str]) -> list[str]:
         shared = (self.columns.ds, *self.exog)
         return [name for name in names if name.strip() and name not in shared]
 
-    def _not_there(self, missing: list[str], names: list[str]) -> str:
+    def _check(self, wanted: list[str], names: list[str]) -> None:
+        twice = sorted({name for name in wanted if wanted.count(name) > 1})
+        if twice:
+            raise SourceError(f"column {twice[0]!r} is named for two things")
+        missing = [name for name in wanted if name not in names]
+        if not missing:
+            return
         where = {self.columns.ds: "ds", self.columns.y: "y"}
         ways = [f"{where[name]}=NAME" for name in missing if name in where]
         hint = f"; tell it by --columns {','.join(ways)}" if ways else ""
         if self.columns.y in missing and len(names) > 1:
             hint += ", or ds=NAME alone where each other column is a series"
-        return f"no column {listed(missing)}: the source has {listed(names)}{hint}"
+        raise SourceError(f"no column {listed(missing)}: the source has {listed(names)}{hint}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,5 +148,9 @@ def test_a_shape_that_is_told_needs_its_stamps() -> None:
     frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
     with pytest.raises(SourceError, match="no column 'ds'"):
         load_frame(frame, shape="across")
+    with pytest.raises(SourceError, match="no column is left to be a series: the source has 'ds'"):
+        load_frame(pl.DataFrame({"ds": [1]}), shape="across")
+    with pytest.raises(SourceError, match="column 'a' is named for two things"):
+        load_frame(frame.with_columns(ds=1), hist_exog=("a",), futr_exog=("a",))
     series = load_frame(frame.with_columns(ds=1, y=3.0), shape="across").series
     assert [s.unique_id for s in series] == ["a", "b", "y"]
