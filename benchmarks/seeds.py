@@ -2,7 +2,7 @@
 
     python -m benchmarks seeds
 
-is `python -m benchmarks m4` with five seeds, which takes an hour and a half on one core, and gives
+is `python -m benchmarks m4` with five seeds, which takes an hour on one core, and gives
 mean and standard deviation over seeds. The last line is of all the networks' forecasts together,
 the mean of each quantile.
 """
