@@ -36,7 +36,7 @@ def main() -> None:
             every += [values] if name != "ensemble" else []
             print(f"seed {seed} {name}: {scores[name][-1]}", flush=True)
     for name, each in scores.items():
-        owa, msis = (np.array([getattr(one, what) for one in each]) for what in ("owa", "msis"))
+        owa, msis = np.array([(one.owa, one.msis) for one in each]).T  # (seeds,) each
         print(
             f"{name}: OWA {owa.mean():.4f} ± {owa.std(ddof=1):.4f} ({owa.min():.4f} to "
             f"{owa.max():.4f})  MSIS {msis.mean():.3f} ± {msis.std(ddof=1):.3f}"

@@ -1,20 +1,20 @@
-"""What a fit begins with: the linear map from the window that the training series themselves give.
+"""What windows tell before anything is trained: the linear map from them, and what it misses.
 
-The network's skip is that map. Solved in one go it is a forecaster of its own, hard to beat on
-short series; what the gates then learn is what it misses, and they are trusted as far as there is
-data. Decisions 19 and 20 have the evidence.
+Solved in one go it is a forecaster of its own, hard to beat on short series. The network begins
+there, and stays near it where there is little data (`training.beginning`). Decisions 19, 20, 23 and
+26 have the evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.context import Context
 from models.forecaster import Forecaster
@@ -23,7 +23,6 @@ from models.spec import Spec
 from models.transform import to_network
 from training.ridge import Line, Trust, moments_of
 from training.smoothing import likely_smoothing
-from training.validation import Validation
 
 _ORIGINS, _FOLDED_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
 """Forecast origins that the map is solved for and that it is cross-validated on, evenly spread, and
@@ -45,10 +44,6 @@ _FEWEST, _OWN_SHAPE = 3, 20.0
 their own quantiles count half against those of a t distribution."""
 _LEAST_FREEDOM = 1.5
 """Degrees of freedom below which a t distribution has hardly an end."""
-_HALF = 60.0
-"""Stretches of data at which the gates are trusted half."""
-
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,77 +171,6 @@ def _trusted(
     prior = _SHARE_STRETCHES / (stretches + _SHARE_STRETCHES)
     share += prior * (_SHARE - share)
     return Trust(belief, share), plain - share * gained
-
-
-def begin(forecaster: Forecaster, found: Found) -> None:
-    """Let the skip be the line, and quantiles lie about it as far as it misses; gates and
-    covariates ahead add nothing yet but its bias."""
-    head, spec = forecaster.head, forecaster.spec
-    distances = found.distances(spec.quantiles)
-    with torch.no_grad():
-        _skip(forecaster).weight.copy_(found.line.weight)
-        head.state.weight.mul_(0.1)
-        if head.n_futr:
-            head.futr_output.weight.zero_()
-        bias = head.state.bias.view(spec.horizon, spec.outputs)
-        bias.add_(found.line.bias[:, None].float())
-        if distances is not None:
-            bias.copy_(_median(bias, spec) + distances.float())
-
-
-def draw_back(forecaster: Forecaster, start: State, lengths: Sequence[int]) -> None:
-    """Draw a trained network towards where it began, where there is little data.
-
-    start: the state dict of the beginning. lengths: steps of each series. Gates and covariates
-    ahead keep the share s / (s + 60) of what they add, and quantiles of what they have moved, s
-    being the horizons in a series times the root of the number of series, which move together.
-    """
-    head, spec = forecaster.head, forecaster.spec
-    stretches = sum(lengths) / spec.horizon / len(lengths) ** 0.5
-    less = 1.0 - stretches / (stretches + _HALF)
-    with torch.no_grad():
-        head.state.weight.mul_(1.0 - less)
-        if head.n_futr:
-            head.futr_output.weight.mul_(1.0 - less)
-        head.state.bias.lerp_(start["head.state.bias"], less)
-        _skip(forecaster).weight.lerp_(start["head.skip.weight"], less)
-
-
-def keep_better(forecaster: Forecaster, start: State, held: Validation) -> None:
-    """Go back to the start, a state dict, unless `held` is forecast better than by that.
-
-    For networks that have learnt from no whole window: steps far ahead may have been trained, and
-    were validated, by next to nothing.
-    """
-    learnt = {name: value.clone() for name, value in forecaster.state_dict().items()}
-    loss = held.loss(forecaster)  # NaN, and so never better, where there is nothing to tell by
-    forecaster.load_state_dict(start)
-    if loss < held.loss(forecaster):
-        forecaster.load_state_dict(learnt)
-
-
-def move(forecaster: Forecaster, start: State, before: Found, after: Found) -> None:
-    """Put what more data tell in the place of what training began with."""
-    head, spec = forecaster.head, forecaster.spec
-    distances = after.distances(spec.quantiles)
-    with torch.no_grad():
-        _skip(forecaster).weight.add_(after.line.weight - before.line.weight)
-        bias = head.state.bias.view(spec.horizon, spec.outputs)
-        bias.add_((after.line.bias - before.line.bias)[:, None].float())
-        if distances is not None:
-            began = start["head.state.bias"].view(spec.horizon, spec.outputs)
-            bias.add_(distances.float() - (began - _median(began, spec)))
-
-
-def _median(bias: Tensor, spec: Spec) -> Tensor:
-    """(horizon, 1) of (horizon, Q), apart from it."""
-    return bias[:, spec.quantiles.index(0.5), None].clone()
-
-
-def _skip(forecaster: Forecaster) -> nn.Linear:
-    if forecaster.head.skip is None:
-        raise ValueError("this network has no map from the window")
-    return forecaster.head.skip
 
 
 def _origins(spec: Spec, length: int) -> int:

@@ -18,7 +18,8 @@ from models.ensemble import member_specs
 from models.forecaster import Forecaster, new_forecaster
 from models.spec import Spec
 from training import checkpoint as checkpoints
-from training.linear_start import begin, draw_back, keep_better, look, move
+from training.beginning import begin, draw_back, keep_better, move, weights_of
+from training.linear_start import look
 from training.loop import EpochRecord, Progress, Trainer
 from training.scaling import scale_covariates
 from training.schedule import Schedule
@@ -85,7 +86,7 @@ def _train(
     found = look(forecaster, pasts, held.ends) if schedule.start == "linear" else None
     if found is not None:
         begin(forecaster, found)
-        start = {name: value.clone() for name, value in forecaster.state_dict().items()}
+        start = weights_of(forecaster)
     trainer = Trainer(forecaster, schedule, pasts, held)
     seconds, cpu_seconds = _run(trainer, checkpoint, report)
     trainer.take_best()

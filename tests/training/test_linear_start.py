@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import stats
-from torch import Tensor
 
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
 from models.head import seasonal_naive_weights
 from models.predict import point, predict
-from tests.training.panels import panel_of, seasonal, spec_of
-from training.contexts import context
-from training.defaults import default_schedule
-from training.fit import fit
+from tests.training.panels import seasonal, spec_of
+from tests.training.starts import Values, autoregressive, ends_of, pasts_of, started, told
 from training.linear_start import (
     BELIEFS,
-    Found,
-    begin,
-    draw_back,
-    keep_better,
     look,
-    move,
 )
-from training.ridge import Line, Trust
-from training.schedule import Schedule
-from training.validation import newest
-
-Values = NDArray[np.float64]
-
-
-def pasts_of(*ys: Values, **changes: Any) -> list[Context]:
-    panel = panel_of(*ys)
-    return [context(panel, each, spec_of(**changes), len(each)) for each in panel.series]
-
-
-def ends_of(pasts: list[Context]) -> NDArray[np.int64]:
-    return np.array([past.y.size for past in pasts], dtype=np.int64)
-
-
-def autoregressive(length: int, seed: int = 0, noise: float = 1.0) -> Values:
-    """Half the value of two steps before, turned over."""
-    random, y = np.random.default_rng(seed), np.zeros(length)
-    for t in range(2, length):
-        y[t] = -0.5 * y[t - 2] + noise * random.normal()
-    return y + 100.0
+from training.ridge import Line
 
 
 def cyclic(length: int, seed: int = 0) -> Values:
@@ -60,33 +29,9 @@ def cyclic(length: int, seed: int = 0) -> Values:
     return y + 100.0
 
 
-def state_of(forecaster: Forecaster) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in forecaster.state_dict().items()}
-
-
-def told(
-    missed: Tensor | None = None, independent: float = 10.0, line: Line | None = None
-) -> Found:
-    """What windows of 8 tell of 3 steps ahead: by default nothing but that the errors are few."""
-    return Found(
-        line or Line(torch.zeros(3, 8), torch.zeros(3)),
-        Trust(0.25, 0.0),
-        torch.empty(0, 3) if missed is None else missed,
-        independent,
-    )
-
-
 def solve(forecaster: Forecaster, pasts: list[Context], ends: NDArray[np.int64]) -> Line | None:
     found = look(forecaster, pasts, ends)
     return None if found is None else found.line
-
-
-def started(pasts: list[Context], **changes: Any) -> Forecaster:
-    forecaster = new_forecaster(spec_of(**changes), 0)
-    found = look(forecaster, pasts, ends_of(pasts))
-    assert found is not None
-    begin(forecaster, found)
-    return forecaster.eval()
 
 
 def test_what_is_linear_is_found() -> None:
@@ -193,59 +138,6 @@ def test_errors_are_those_of_windows_that_were_not_learnt_from() -> None:
     assert float(found.missed.square().mean()) > 0.9 * float(fresh.missed.square().mean())
 
 
-def trained(forecaster: Forecaster) -> None:
-    """Move every weight, as training might."""
-    with torch.no_grad():
-        for each in forecaster.parameters():
-            each.add_(0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(1)))
-
-
-def test_the_less_data_the_nearer_forecasts_stay_to_the_start() -> None:
-    pasts = pasts_of(seasonal(60))
-    far = []
-    for length in (0, 90, 10_000_000):
-        forecaster = started(pasts)
-        start = state_of(forecaster)
-        before = predict(forecaster, pasts)
-        trained(forecaster)
-        draw_back(forecaster, start, [length])
-        after = predict(forecaster, pasts)
-        far.append(float(np.abs(after - before).mean()))
-    # at no data at all what is left is what the gates said in the beginning
-    assert far[0] < 0.2 * far[2]
-    assert far[0] < far[1] < far[2]
-
-
-def test_covariates_ahead_begin_at_nothing_and_are_drawn_back_as_gates_are() -> None:
-    forecaster = new_forecaster(spec_of(futr_exog=("price",)), 0)
-    pasts = pasts_of(seasonal(60))
-    begin(forecaster, told())
-    start = state_of(forecaster)
-    h, z = torch.randn(5, 4), torch.randn(5, 8)
-    futr = 3.0 * torch.randn(5, 3, 1)
-    torch.testing.assert_close(forecaster.head(h, z, futr), forecaster.head(h, z, None))
-    trained(forecaster)
-    added = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
-    draw_back(forecaster, start, [past.y.size for past in pasts])
-    kept = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
-    torch.testing.assert_close(kept, added * (20 / 80))
-
-
-@pytest.mark.parametrize("less", [100, 195])
-def test_what_more_data_tell_takes_the_place_of_the_first(less: int) -> None:
-    pasts = pasts_of(*(autoregressive(200, seed) for seed in range(3)))
-    forecaster = new_forecaster(spec_of(), 0)
-    short = look(forecaster, pasts, ends_of(pasts) - less)
-    whole = look(forecaster, pasts, ends_of(pasts))
-    assert short is not None
-    assert whole is not None
-    begin(forecaster, short)
-    move(forecaster, state_of(forecaster), short, whole)
-    other = new_forecaster(spec_of(), 0)
-    begin(other, whole)
-    np.testing.assert_allclose(predict(forecaster, pasts), predict(other, pasts), rtol=1e-6)
-
-
 def test_many_errors_are_spread_as_they_are() -> None:
     levels = spec_of().quantiles
     missed = torch.from_numpy(np.random.default_rng(0).exponential(size=(50_000, 3)) - 1.0)
@@ -281,83 +173,9 @@ def test_hardly_any_errors_say_nothing_of_their_spread() -> None:
     assert told(errors).distances(()) is None
 
 
-@pytest.mark.parametrize("learnt", ["much", "nonsense"])
-def test_what_was_learnt_from_no_whole_window_is_kept_if_it_is_better(learnt: str) -> None:
-    spec = spec_of()
-    pasts = pasts_of(*(seasonal(11, seed=seed) for seed in range(4)), np.ones(11), np.arange(5.0))
-    forecaster = new_forecaster(spec, 0)
-    start = state_of(forecaster)
-    with torch.no_grad():
-        if learnt == "nonsense":
-            forecaster.head.state.bias.add_(5.0)
-        else:
-            start["head.state.bias"] = start["head.state.bias"] + 5.0
-    before = state_of(forecaster)
-    keep_better(forecaster, start, newest(spec, pasts))
-    kept = start if learnt == "nonsense" else before
-    for name, value in forecaster.state_dict().items():
-        torch.testing.assert_close(value, kept[name])
-
-
-def test_what_is_better_near_ahead_alone_is_not_kept() -> None:
-    """Of 20 values 14 are learnt from, in windows of 6 with 12 ahead: none of them whole."""
-    spec = spec_of(input_size=6, lags=6, season=(6,), horizon=12)
-    ys = []
-    for seed in range(40):
-        random = np.random.default_rng(seed)
-        ys.append(50 + 9 * np.tile(random.normal(size=6), 4)[:20] + random.normal(size=20))
-    panel = panel_of(*ys)
-    schedule = Schedule(batches=100, lanes=16, steps=16, origins=8, start="linear", threads=1)
-    learnt, none = (
-        fit(panel, spec, schedule.model_copy(update={"learning_rate": rate}))
-        for rate in (1e-2, 1e-12)
-    )
-    first, best = learnt.history[0].valid_loss, min(each.valid_loss for each in learnt.history)
-    assert best < 0.95 * first
-    pasts = [context(panel, each, spec, 20) for each in panel.series]
-    kept, start = (predict(each.forecaster, pasts) for each in (learnt, none))
-    np.testing.assert_allclose(kept, start, rtol=1e-6)
-
-
 def test_series_move_together() -> None:
     pasts = pasts_of(*(autoregressive(29, seed) for seed in range(4)))
     found = look(new_forecaster(spec_of(), 0), pasts, ends_of(pasts))
     assert found is not None
     # 19 origins each, which are worth 7 whose horizons of 3 do not overlap; 28 in all
     assert found.independent == pytest.approx(14.0)
-
-
-def test_what_no_window_can_tell_of_is_not_kept() -> None:
-    spec = spec_of()
-    forecaster = new_forecaster(spec, 0)
-    start = state_of(forecaster)
-    trained(forecaster)
-    keep_better(forecaster, start, newest(spec, pasts_of(np.arange(10.0))))  # 8 and 3 are needed
-    for name, value in forecaster.state_dict().items():
-        torch.testing.assert_close(value, start[name])
-
-
-def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:
-    spec = spec_of(horizon=8)  # and a window of 8 are more than the series have
-    ys = []
-    for seed in range(30):
-        season = np.tile(np.random.default_rng(seed).normal(size=4), 4)[:14]
-        ys.append(50 + 9 * season + 3 * np.random.default_rng(100 + seed).normal(size=14))
-    panel = panel_of(*ys)
-    fitted = fit(panel, spec, default_schedule(panel))
-    pasts = [context(panel, each, spec, 14) for each in panel.series]
-    forecasts = predict(fitted.forecaster, pasts)[..., spec.quantiles.index(0.5)]
-    off = np.abs(forecasts - np.stack([np.tile(y[-4:], 2) for y in ys]))
-    assert off.mean() < 0.003 * np.stack(ys).std()
-
-
-def test_a_fit_that_learns_nothing_better_is_its_start() -> None:
-    schedule = Schedule(
-        batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, start="linear", threads=1
-    )
-    panel = panel_of(*(autoregressive(200, seed) for seed in range(3)))
-    found = fit(panel, spec_of(), schedule)
-    assert found.history[0].step == 0
-    assert found.history[0].train_loss is None
-    losses = [record.valid_loss for record in found.history]
-    np.testing.assert_allclose(losses, losses[0], rtol=1e-6)

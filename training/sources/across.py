@@ -32,8 +32,7 @@ def to_panel(
 
     one = Origin(("",), np.zeros(len(frame), np.int64), number)
     faults = Faults(one)
-    steps = cells.counted(ds, faults)
-    read = cells.stamps(ds, faults) if steps is None else steps
+    read = cells.times(ds, faults)
     y = _stack(frame, names, faults)  # (n, series)
     hist, futr = (_stack(frame, each, faults) for each in (roles.hist_exog, roles.futr_exog))
     settled = settle(Rows(one, ds, faults), read, freq=freq, timezone=timezone)

@@ -94,6 +94,12 @@ def _numbers_in(words: pl.Series) -> pl.Series:
     return words.cast(pl.Float64, strict=False).fill_null(truth)
 
 
+def times(column: pl.Series, faults: Faults) -> iso.Stamps | NDArray[np.int64]:
+    """A column of time stamps as written, or of counted steps, (n,)."""
+    steps = counted(column, faults)
+    return stamps(column, faults) if steps is None else steps
+
+
 def counted(column: pl.Series, faults: Faults) -> NDArray[np.int64] | None:
     """A column of whole numbers as int64, (n,); None if it holds time stamps.
 

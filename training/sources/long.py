@@ -25,8 +25,7 @@ def to_panel(
     ds = frame[roles.columns.ds]
 
     faults = Faults(origin)
-    steps = cells.counted(ds, faults)
-    read = cells.stamps(ds, faults) if steps is None else steps
+    read = cells.times(ds, faults)
     columns, categories = {}, {}
     for name in roles.numbers:
         words = cells.categorised(frame[name], faults) if name in roles.stat_exog else None
