@@ -1,9 +1,10 @@
 """Young windows: how much wider their intervals are made, by how much they have observed.
 
 A window of a few values tells too little of how much its series moves: the network's quantiles, in
-scales of the window, then lie far too near each other. What they lacked on series that were not
-learnt from is measured after the fit (`training.warming`), kept in the bundle, and added after the
-network. Batch and streams read the number of observed values off the same window, so they agree.
+scales of the window, often lie far too near each other. How far from the median they have to be at
+least is measured after the fit (`training.warming`) on series that were not learnt from, kept in
+the bundle, and seen to after the network. Batch and streams read the number of observed values off
+the same window, so they agree.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ Offsets = Annotated[tuple[Offset, ...], Field(max_length=99)]
 
 
 class Warming(BaseModel):
-    """What is added to the quantiles of a young window, in its reference amounts.
+    """How far a young window's quantiles are from its median at least, in its reference amounts.
 
     ages: observed values in a window, ascending; steps: steps ahead, ascending. offsets: for each
-    age and step one for each quantile, none towards the median; linear in between, in the logarithm
-    of age and of step; beyond the ends as at the ends. From `full` observed values on nothing is
-    added. The reference amount is 1 under the logarithm, where it stands for a share of the value;
-    else it is the window's level, and `floor`, in data units, where the level is nearer to zero.
+    age and step one for each quantile, from the median outwards; linear in between, in the
+    logarithm of age and of step; beyond the ends as at the ends. A quantile that the network puts
+    farther out stays there, and so does any from `full` observed values on. The reference amount is
+    1 under the logarithm, where it stands for a share of the value; else it is the window's level,
+    and `floor`, in data units, where the level is nearer to zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

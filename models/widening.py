@@ -23,6 +23,7 @@ class Widening(nn.Module):
         self.warming = warming
         self.size = spec.input_size
         self.relative = spec.transform == "none"
+        self.middle = spec.quantiles.index(0.5)
         # not persistent: they come from the manifest, the file of the weights knows nothing of them
         table = torch.from_numpy(_over_steps(warming, spec.horizon))  # (ages, horizon, Q)
         self.register_buffer("table", table.flatten(1), persistent=False)
@@ -31,14 +32,20 @@ class Widening(nn.Module):
     def widened(self, x: Tensor, window: Window) -> Tensor:
         """x (n, horizon, Q) float64, network units, ascending; and the same, wider where young.
 
-        Rows of windows that are full enough come back to the last bit as they were.
+        Each quantile is at least as far from the median as the warming says. Rows of windows that
+        are full enough come back to the last bit as they were.
         """
         seen = (window.share[:, 0] * self.size).round_().long()  # (n,) observed values
         weights = self.weights[seen.clamp_max_(self.warming.full)]  # (n, ages)
         if self.relative:
             weights.mul_(window.loc.abs().clamp_min_(self.warming.floor))
         # one product for all: looking for young rows first costs more than it saves
-        return torch.addmm(x.flatten(1), weights, self.table).view_as(x)
+        least = torch.mm(weights, self.table).view_as(x)  # (n, horizon, Q) about the median
+        least.add_(x[..., self.middle, None])
+        below, above = slice(self.middle), slice(self.middle + 1, None)
+        torch.minimum(least[..., below], x[..., below], out=least[..., below])
+        torch.maximum(least[..., above], x[..., above], out=least[..., above])
+        return least
 
 
 def _by_age(warming: Warming) -> NDArray[np.float64]:

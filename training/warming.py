@@ -1,4 +1,4 @@
-"""How much wider young windows forecast than the network says, measured on what it never learnt."""
+"""How wide young windows have to forecast at least, measured on what the network never learnt."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def measure_warming(forecaster: Forecaster, held: HeldOut) -> Warming | None:
     """What brings the quantiles of young windows to their levels on what was not learnt from.
 
     Histories are cut to their newest 1, 2, 4, 8 … observed values, as those of young streams are,
-    and forecast by the network alone. Each quantile is moved to its level by the empirical quantile
-    of what it was missed by (conformalized quantile regression: Romano, Patterson & Candes 2019),
-    pooled over series, origins and neighbouring steps ahead: never towards the median, by no less
-    than an inner one's or an older window's, and not where it is missed no more often than from
-    uncut histories. None where nothing is to be widened, nothing can be measured, or the head is a
-    point head.
+    and forecast by the network alone. For each quantile it is the least distance from the median
+    that brings it to its level where it is nearer to that: an empirical quantile of the errors that
+    lie beyond it (split conformal prediction: Vovk, Gammerman & Shafer 2005), pooled over series,
+    origins and neighbouring steps ahead; no less than an inner one's or an older window's, and
+    nothing where a quantile is missed no more often than from uncut histories. None where nothing
+    is to be widened, nothing can be measured, or the head is a point head.
     """
     spec = forecaster.spec
     if not spec.quantiles:
@@ -79,23 +79,25 @@ def _warming(
 
 
 def _lacking(spec: Spec, missed: Values, usual: Values) -> Values:
-    """(Q,): how far each quantile is to go outwards, where it is missed more often than usual.
+    """(Q,): how far from the median each quantile is to be, where it is missed too often.
 
     missed, usual: (n, k, Q), of cut and of uncut histories, NaN where there is no truth.
     """
     signs = _signs(spec)
-    here, there = (
-        signs * each[np.isfinite(each).all(axis=-1)] for each in (missed, usual)
-    )  # (m, Q)
+    here, there = (each[np.isfinite(each).all(axis=-1)] for each in (missed, usual))  # (m, Q)
     sizes = np.zeros(spec.outputs)
     if not (len(here) and len(there)):
         return sizes
-    ordered = np.sort(here, axis=0)
+    # a truth that lies within is reached already, however far off the median it is
+    far = np.where(signs * here > 0, np.abs(here[:, [spec.quantiles.index(0.5)]]), 0.0)
+    ordered = np.sort(far, axis=0)
     for q, level in enumerate(spec.quantiles):
         outside = min(level, 1 - level)
-        if level != 0.5 and (here[:, q] > 0).mean() > max(outside, (there[:, q] > 0).mean()):
-            rank = min(len(here), math.ceil((1 - outside) * (len(here) + 1)))
-            sizes[q] = max(0.0, ordered[rank - 1, q])
+        if level != 0.5 and (far[:, q] > 0).mean() > max(
+            outside, (signs[q] * there[:, q] > 0).mean()
+        ):
+            rank = min(len(far), math.ceil((1 - outside) * (len(far) + 1)))
+            sizes[q] = ordered[rank - 1, q]
     return sizes
 
 

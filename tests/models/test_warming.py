@@ -1,4 +1,4 @@
-"""Young windows are widened by what they have observed; full ones are not changed by a bit."""
+"""Young windows are as wide as what they have observed asks; full ones do not change by a bit."""
 
 from __future__ import annotations
 
@@ -94,23 +94,48 @@ def test_a_window_is_full_from_the_count_that_the_warming_names() -> None:
     assert (wide[1] != plain[1]).any()
 
 
+def outer(plain: NDArray[Any], least: NDArray[Any]) -> NDArray[Any]:
+    """(n, horizon, 3): the quantiles, where `least` (3,) lies farther from the median that."""
+    median = plain[..., 1, None]
+    below = np.minimum(plain[..., :1], median + least[0])
+    above = np.maximum(plain[..., 2:], median + least[2])
+    return np.concatenate([below, median, above], axis=-1)
+
+
 @pytest.mark.parametrize("level", [-1e6, -3.0, 1e-3, 1.0, 1e9])
 @pytest.mark.parametrize("age", [1, 2, 4, 16])
-def test_at_its_ages_the_offsets_are_added_in_units_of_the_level(age: int, level: float) -> None:
+def test_at_its_ages_quantiles_are_as_far_from_the_median_as_it_says_in_units_of_the_level(
+    age: int, level: float
+) -> None:
     forecaster, past = loud(SPEC, 0), plain_of(series(age, level))
     plain, wide = both(forecaster, past)
     unit = max(abs(past.y.mean()), 0.5)
     for step, factor in ((0, 2.0), (4, 6.0)):
-        offsets = np.array([-0.4, 0.0, 0.4]) * factor / age
-        np.testing.assert_allclose(wide[0, step] - plain[0, step], unit * offsets, rtol=1e-6)
+        least = unit * np.array([-0.4, 0.0, 0.4]) * factor / age
+        np.testing.assert_allclose(wide[:, step], outer(plain, least)[:, step], rtol=1e-6)
+
+
+def test_a_quantile_that_lies_farther_out_stays_where_it_is() -> None:
+    forecaster, past = loud(SPEC, 0), plain_of(series(4))
+    plain = predict(forecaster, [past])
+    reach = float((plain[0, 0, 2] - plain[0, 0, 1]) / past.y.mean())
+    for share, stays in ((0.9, True), (1.1, False)):
+        least = (-1e-9, 0.0, share * reach)
+        warming = Warming(full=24, floor=0.5, ages=(4,), steps=(1,), offsets=((least,),))
+        wide = predict(forecaster.warm(warming), [past])
+        assert (wide[0, 0, 2] == plain[0, 0, 2]) is np.bool_(stays)
+        assert wide[0, 0, 0] == plain[0, 0, 0]
+        forecaster.warm(None)
 
 
 def test_under_the_logarithm_a_unit_is_a_share_of_the_value() -> None:
     spec = SPEC.model_copy(update={"transform": "log", "log_floor": 1e-6})
     forecaster, past = loud(spec, 0), plain_of(series(2))
-    plain, wide = (to_network(torch.from_numpy(each), spec) for each in both(forecaster, past))
-    offsets = torch.tensor([-0.4, 0.0, 0.4], dtype=torch.float64)
-    torch.testing.assert_close(wide[0, 0] - plain[0, 0], offsets, rtol=1e-9, atol=1e-9)
+    plain, wide = (
+        to_network(torch.from_numpy(each), spec).numpy() for each in both(forecaster, past)
+    )
+    expected = outer(plain, np.array([-0.4, 0.0, 0.4]))
+    np.testing.assert_allclose(wide[:, 0], expected[:, 0], rtol=1e-9)
     larger = both(forecaster, plain_of(1e6 * series(2)))[1]
     np.testing.assert_allclose(larger, 1e6 * both(forecaster, past)[1], rtol=1e-5)
 

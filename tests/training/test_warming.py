@@ -74,6 +74,19 @@ def test_young_windows_of_other_series_cover_what_they_say(
         assert 0.72 < inside(forecaster, others, age) < 0.95
 
 
+def test_windows_that_are_wide_by_chance_do_not_pay_for_narrow_ones() -> None:
+    forecaster = new_forecaster(spec(quantiles=(0.1, 0.5, 0.9)), 0)
+    others = [past_of(y[:62]) for y in levels(300, seed=1)]
+    forecaster.warm(measured(forecaster, levels(80)))
+    cut = [past_of(past.y[-2:]) for past in others]
+    wide = predict(forecaster, cut)
+    plain = predict(forecaster.warm(None), cut)
+    outer = [0, 2]
+    far = np.abs(plain - plain[..., [1]])[..., outer] / np.abs(wide - plain[..., [1]])[..., outer]
+    assert (far == 1.0).any()
+    assert (far < 1.0).any()
+
+
 def test_series_around_zero_have_a_reference_too() -> None:
     forecaster = new_forecaster(spec(quantiles=(0.1, 0.5, 0.9)), 0)
 
