@@ -20,6 +20,11 @@ _WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
 _SEASONS, _SMOOTHED = 4, 64
 """Seasons in the window where there is room, and the steps that those may come to: smoothing wants
 to see a season several times, and long windows have weights that little data cannot tell apart."""
+_MORE_SEASONS, _LONG_SERIES = 8, 6
+"""The same where the median series is so many times as long as they are: a season that comes often
+is told from chance by more of it."""
+_TWICE = 128
+"""Steps that a window of two seasons may have; one season alone does not tell a trend from it."""
 _DEEPEST = 1e-9
 """The share of the largest value below which a small one is as good as zero."""
 
@@ -30,9 +35,10 @@ def default_spec(
     """A spec for the panel; season None takes the frequency's own.
 
     The window is the longest season that still leaves half of the median series to forecast from,
-    as often as covers two horizons where there is room for it, and four times where the season is
-    short; the shortest season where none leaves so much, but it was seen; two horizons where there
-    is no season.
+    where there is room for it as often as covers two horizons, twice where that is no more than 128
+    steps, and four times where the season is short, eight where series are long beside that; the
+    shortest season where none leaves so much, but it was seen; two horizons where there is no
+    season.
     """
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
@@ -107,7 +113,10 @@ def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
         seen = 1 < shortest <= min(_typical(panel), _LONGEST_WINDOW)
         return shortest if seen else min(2 * horizon, room)
     season = max(fitting)
-    least = min(_SEASONS, _SMOOTHED // season)
+    short = _SMOOTHED // season
+    twice = min(2, _TWICE // season)
+    more = min(_MORE_SEASONS, short, _typical(panel) // _LONG_SERIES // season)
+    least = max(min(_SEASONS, short), twice, more)
     return season * min(room // season, max(least, -(-2 * horizon // season)))
 
 

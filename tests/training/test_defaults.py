@@ -32,11 +32,15 @@ def panel(freq: str, *lengths: int) -> Panel:
         ("h", 24, 24, (24, 168), 24),
         ("h", 20, 6, (24, 168), 7),  # what there is
         ("15min", 2000, 96, (96, 672), 192),  # 672 is too long to look at
-        ("D", 400, 14, (7,), 28),
-        ("W-SUN", 500, 26, (52,), 52),
+        ("D", 400, 14, (7,), 56),
+        ("D", 250, 14, (7,), 35),  # a sixth of it, in weeks
+        ("D", 100, 14, (7,), 28),
+        ("W-SUN", 500, 26, (52,), 104),
+        ("W-SUN", 500, 52, (52,), 104),
         ("W-SUN", 100, 13, (52,), 52),
         ("W-SUN", 51, 13, (52,), 19),
         ("MS", 120, 12, (12,), 48),
+        ("MS", 900, 12, (12,), 60),
         ("QS", 60, 4, (4,), 16),
         ("QS", 26, 8, (4,), 8),  # more of them would leave too little
         ("h", 9000, 720, (24, 168), 336),
@@ -57,7 +61,7 @@ def test_the_window_is_the_longest_season_that_leaves_enough(
 def test_a_season_given_takes_the_place_of_the_frequency_s() -> None:
     hours = panel("h", 1000)
     given = default_spec(hours, cell="gru", horizon=24, season=(48, 24, 48))
-    assert (given.season, given.input_size) == ((24, 48), 48)
+    assert (given.season, given.input_size) == ((24, 48), 96)
     none = default_spec(hours, cell="gru", horizon=24, season=())
     assert (none.season, none.input_size) == ((), 48)
 
