@@ -20,6 +20,9 @@ _LEVEL = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
 _TREND = ((0.0, 1.0), *product((0.02, 0.1, 0.3), (0.8, 0.9, 0.98, 1.0)))
 _SEASON = (0.02, 0.1, 0.3, 0.6)
 """The parameters that are tried: of the level, of the trend with its damping, of the season."""
+_BREADTHS, _LONG = (0.0, 2.0, 5.0), 24
+"""Neighbours on either side that a season's pattern is averaged with, where it has so many steps: a
+week of the year was seen once or twice, and is much like the next."""
 _SHARPNESS = 1.5
 """Of the likelihood, a stretch of data: more than the half that independent errors would have, as
 origins that overlap tell more than those that do not."""
@@ -60,25 +63,27 @@ def likely_smoothing(spec: Spec, found: Moments, stretches: float) -> Tensor:
 
 
 def smoothings(period: int) -> Tensor:
-    """(C, 4): choices of alpha, beta, phi and gamma, the latter 0 where there is no season."""
+    """(C, 5): choices of alpha, beta, phi, gamma and breadth, the last two 0 without a season."""
     seasons = _SEASON if period > 1 else (0.0,)
+    breadths = _BREADTHS if period >= _LONG else (0.0,)
     chosen = [
-        (level, trend, damping, season)
-        for level, (trend, damping), season in product(_LEVEL, _TREND, seasons)
+        (level, trend, damping, season, breadth)
+        for level, (trend, damping), season, breadth in product(_LEVEL, _TREND, seasons, breadths)
         if trend <= level
     ]
     return torch.tensor(chosen, dtype=torch.float64)
 
 
 def smoothing_maps(chosen: Tensor, lags: int, horizon: int, period: int) -> Tensor:
-    """(C, horizon, lags) float64: forecasts by `chosen` (C, 4), as weights on the window.
+    """(C, horizon, lags) float64: forecasts by `chosen` (C, 5), as weights on the window.
 
     Holt's and Winters' additive recursions with a damped trend (Gardner & McKenzie 1985; Hyndman
     et al. 2008, table 2.1), begun from the first period of the window, which must be longer than
-    that. The weights of a step sum to one: a window that is moved moves its forecasts with it. Each
+    that. The pattern of the season is averaged over neighbours then, those near by counting more.
+    The weights of a step sum to one: a window that is moved moves its forecasts with it. Each
     quantity of the recursions is a row of weights.
     """
-    alpha, beta, phi, gamma = (column[:, None] for column in chosen.T)  # (C, 1) each
+    alpha, beta, phi, gamma, breadth = (column[:, None] for column in chosen.T)  # (C, 1) each
     y = torch.eye(lags, dtype=torch.float64)
     begin = period if period > 1 else min(2, lags)
     mean = y[:begin].mean(0)
@@ -98,8 +103,13 @@ def smoothing_maps(chosen: Tensor, lags: int, horizon: int, period: int) -> Tens
     steps = torch.arange(1, horizon + 1)
     grown = torch.pow(phi, steps).cumsum(1)  # (C, horizon)
     ahead = level[:, None] + grown[:, :, None] * trend[:, None]  # (C, horizon, lags)
-    ahead += season[:, (lags - 1 + steps) % period]
-    return ahead
+    place = (lags - 1 + steps) % period  # (horizon,)
+    if not breadth.any():
+        return ahead.add_(season[:, place])
+    apart = (place[:, None] - torch.arange(period)).abs()  # (horizon, period)
+    apart = torch.minimum(apart, period - apart)  # the last is the first one's neighbour
+    near = (1.0 + breadth[:, :, None] - apart).clamp_min(0.0)  # (C, horizon, period)
+    return ahead.baddbmm_(near / near.sum(2, keepdim=True), season)
 
 
 def _slope(y: Tensor, period: int) -> Tensor:

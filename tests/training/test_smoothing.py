@@ -20,7 +20,7 @@ from training.smoothing import likely_smoothing, smoothing_maps, smoothings
 
 def smoothed(y: list[float], chosen: tuple[float, ...], horizon: int, period: int) -> list[float]:
     """Holt's and Winters' recursions on plain numbers, as a textbook has them."""
-    alpha, beta, phi, gamma = chosen
+    alpha, beta, phi, gamma, breadth = chosen
     begin = period if period > 1 else 2
     width = period if period > 1 else len(y) // 2
     rise = sum(y[-width:]) / width - sum(y[:width]) / width
@@ -40,13 +40,17 @@ def smoothed(y: list[float], chosen: tuple[float, ...], horizon: int, period: in
     said = []
     for k in range(1, horizon + 1):
         grown = sum(phi**i for i in range(1, k + 1)) * trend
-        said.append(level + grown + (season[(len(y) - 1 + k) % period] if period > 1 else 0.0))
+        near = range(-int(breadth), int(breadth) + 1)
+        weights = [1 + breadth - abs(j) for j in near]
+        ahead = [season[(len(y) - 1 + k + j) % period] for j in near]
+        pattern = sum(w * s for w, s in zip(weights, ahead, strict=True)) / sum(weights)
+        said.append(level + grown + (pattern if period > 1 else 0.0))
     return said
 
 
 @given(
-    st.lists(st.floats(-5, 5), min_size=9, max_size=24),
-    st.sampled_from([1, 2, 4]),
+    st.lists(st.floats(-5, 5), min_size=48, max_size=60),
+    st.sampled_from([1, 2, 4, 24]),
     st.integers(1, 9),
     st.randoms(use_true_random=False),
 )
@@ -61,9 +65,9 @@ def test_the_weights_forecast_as_the_recursions_do(
         np.testing.assert_allclose(row, smoothed(y, tuple(each), horizon, period), atol=1e-9)
 
 
-@pytest.mark.parametrize("period", [1, 4])
+@pytest.mark.parametrize("period", [1, 4, 24])
 def test_a_window_that_is_moved_moves_its_forecasts(period: int) -> None:
-    maps = smoothing_maps(smoothings(period), 12, 6, period)
+    maps = smoothing_maps(smoothings(period), 30, 6, period)
     np.testing.assert_allclose(maps.sum(-1), 1.0, rtol=1e-9)
 
 
@@ -108,6 +112,21 @@ def test_a_season_that_is_not_there_is_not_found() -> None:
     last = torch.zeros(3, spec_of().lags, dtype=torch.float64)
     last[:, -1] = 1.0  # nothing is better on a random walk
     assert found.errors(likely[None])[0] < 1.03 * found.errors(last[None])[0]
+
+
+def test_steps_of_a_long_season_learn_from_their_neighbours() -> None:
+    spec = spec_of(input_size=104, lags=104, horizon=13, season=(52,))
+    random, t = np.random.default_rng(0), np.arange(600)
+    season = np.sin(2 * math.pi * t / 52)
+    rows = np.lib.stride_tricks.sliding_window_view(season + 0.5 * random.normal(size=600), 117)
+    z, target = (torch.from_numpy(part.copy()) for part in (rows[:, :104], rows[:, 104:]))
+    found = moments_of([(z, target, torch.ones(len(z), dtype=torch.float64))])
+    assert found is not None
+    likely = likely_smoothing(spec, found, stretches=40)
+    each_alone = smoothings(52)
+    each_alone = each_alone[each_alone[:, 4] == 0]
+    best = found.errors(smoothing_maps(each_alone, 104, 13, 52)).min()
+    assert found.errors(likely[None])[0] < 0.8 * best
 
 
 def test_long_windows_are_looked_at_in_parts() -> None:
