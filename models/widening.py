@@ -40,12 +40,11 @@ class Widening(nn.Module):
         if self.relative:
             weights.mul_(window.loc.abs().clamp_min_(self.warming.floor))
         # one product for all: looking for young rows first costs more than it saves
-        least = torch.mm(weights, self.table).view_as(x)  # (n, horizon, Q) about the median
-        least.add_(x[..., self.middle, None])
-        below, above = slice(self.middle), slice(self.middle + 1, None)
-        torch.minimum(least[..., below], x[..., below], out=least[..., below])
-        torch.maximum(least[..., above], x[..., above], out=least[..., above])
-        return least
+        offsets = torch.mm(weights, self.table).view_as(x)  # (n, horizon, Q)
+        sizes = [self.middle, 1, x.shape[-1] - self.middle - 1]
+        low, median, high = torch.split(x, sizes, -1)
+        lower, _, upper = torch.split(median + offsets, sizes, -1)
+        return torch.cat((torch.minimum(low, lower), median, torch.maximum(high, upper)), -1)
 
 
 def _by_age(warming: Warming) -> NDArray[np.float64]:

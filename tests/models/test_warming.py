@@ -95,7 +95,7 @@ def test_a_window_is_full_from_the_count_that_the_warming_names() -> None:
 
 
 def outer(plain: NDArray[Any], least: NDArray[Any]) -> NDArray[Any]:
-    """(n, horizon, 3): the quantiles, where `least` (3,) lies farther from the median that."""
+    """(n, horizon, 3): quantiles or, where that is farther out, the median and `least` (3,)."""
     median = plain[..., 1, None]
     below = np.minimum(plain[..., :1], median + least[0])
     above = np.maximum(plain[..., 2:], median + least[2])
@@ -123,7 +123,7 @@ def test_a_quantile_that_lies_farther_out_stays_where_it_is() -> None:
         least = (-1e-9, 0.0, share * reach)
         warming = Warming(full=24, floor=0.5, ages=(4,), steps=(1,), offsets=((least,),))
         wide = predict(forecaster.warm(warming), [past])
-        assert (wide[0, 0, 2] == plain[0, 0, 2]) is np.bool_(stays)
+        assert bool(wide[0, 0, 2] == plain[0, 0, 2]) == stays
         assert wide[0, 0, 0] == plain[0, 0, 0]
         forecaster.warm(None)
 
