@@ -16,6 +16,7 @@ class Widening(nn.Module):
     """A `Warming` made ready for a forecaster's windows; constants, and nothing that is trained."""
 
     table: Tensor
+    above: Tensor
     weights: Tensor
 
     def __init__(self, warming: Warming, spec: Spec) -> None:
@@ -27,6 +28,8 @@ class Widening(nn.Module):
         # not persistent: they come from the manifest, the file of the weights knows nothing of them
         table = torch.from_numpy(_over_steps(warming, spec.horizon))  # (ages, horizon, Q)
         self.register_buffer("table", table.flatten(1), persistent=False)
+        above = torch.arange(len(spec.quantiles)) >= self.middle  # (Q,)
+        self.register_buffer("above", above, persistent=False)
         self.register_buffer("weights", torch.from_numpy(_by_age(warming)), persistent=False)
 
     def widened(self, x: Tensor, window: Window) -> Tensor:
@@ -40,11 +43,8 @@ class Widening(nn.Module):
         if self.relative:
             weights.mul_(window.loc.abs().clamp_min_(self.warming.floor))
         # one product for all: looking for young rows first costs more than it saves
-        offsets = torch.mm(weights, self.table).view_as(x)  # (n, horizon, Q)
-        sizes = [self.middle, 1, x.shape[-1] - self.middle - 1]
-        low, median, high = torch.split(x, sizes, -1)
-        lower, _, upper = torch.split(median + offsets, sizes, -1)
-        return torch.cat((torch.minimum(low, lower), median, torch.maximum(high, upper)), -1)
+        least = torch.mm(weights, self.table).view_as(x) + x[..., self.middle, None]
+        return torch.where(self.above, torch.maximum(x, least), torch.minimum(x, least))
 
 
 def _by_age(warming: Warming) -> NDArray[np.float64]:

@@ -83,13 +83,15 @@ def smoothing_maps(chosen: Tensor, lags: int, horizon: int, period: int) -> Tens
     The weights of a step sum to one: a window that is moved moves its forecasts with it. Each
     quantity of the recursions is a row of weights.
     """
-    alpha, beta, phi, gamma, breadth = (column[:, None] for column in chosen.T)  # (C, 1) each
+    # breadth has no part in the recursions: choices that differ in it alone share them
+    own, back = torch.unique_consecutive(chosen[:, :4], dim=0, return_inverse=True)  # (c, 4), (C,)
+    alpha, beta, phi, gamma = (column[:, None] for column in own.T)  # (c, 1) each
     y = torch.eye(lags, dtype=torch.float64)
     begin = period if period > 1 else min(2, lags)
     mean = y[:begin].mean(0)
     trend = torch.where(beta > 0, _slope(y, period), 0.0)  # (C, lags)
     level = mean + trend * (begin - 1) / 2  # (C, lags)
-    season = torch.zeros(len(chosen), period, lags, dtype=torch.float64)
+    season = torch.zeros(len(own), period, lags, dtype=torch.float64)
     if period > 1:
         from_middle = torch.arange(period)[:, None] - (period - 1) / 2  # (period, 1)
         season += y[:period] - mean - from_middle * trend[:, None]
@@ -101,15 +103,16 @@ def smoothing_maps(chosen: Tensor, lags: int, horizon: int, period: int) -> Tens
         season[:, t % period] = gamma * (y[t] - before) + (1 - gamma) * pattern
         level = after
     steps = torch.arange(1, horizon + 1)
-    grown = torch.pow(phi, steps).cumsum(1)  # (C, horizon)
-    ahead = level[:, None] + grown[:, :, None] * trend[:, None]  # (C, horizon, lags)
+    grown = torch.pow(phi, steps).cumsum(1)  # (c, horizon)
+    ahead = level[:, None] + grown[:, :, None] * trend[:, None]  # (c, horizon, lags)
     place = (lags - 1 + steps) % period  # (horizon,)
+    breadth = chosen[:, 4, None, None]
     if not breadth.any():
-        return ahead.add_(season[:, place])
+        return ahead.add_(season[:, place])[back]
     apart = (place[:, None] - torch.arange(period)).abs()  # (horizon, period)
     apart = torch.minimum(apart, period - apart)  # the last is the first one's neighbour
-    near = (1.0 + breadth[:, :, None] - apart).clamp_min(0.0)  # (C, horizon, period)
-    return ahead.baddbmm_(near / near.sum(2, keepdim=True), season)
+    near = (1.0 + breadth - apart).clamp_min(0.0)  # (C, horizon, period)
+    return ahead[back].baddbmm_(near / near.sum(2, keepdim=True), season[back])
 
 
 def _slope(y: Tensor, period: int) -> Tensor:

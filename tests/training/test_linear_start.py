@@ -14,10 +14,7 @@ from models.head import seasonal_naive_weights
 from models.predict import point, predict
 from tests.training.panels import seasonal, spec_of
 from tests.training.starts import Values, autoregressive, ends_of, pasts_of, started, told
-from training.linear_start import (
-    BELIEFS,
-    look,
-)
+from training.linear_start import BELIEFS, look
 from training.ridge import Line
 
 

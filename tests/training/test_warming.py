@@ -83,8 +83,7 @@ def test_windows_that_are_wide_by_chance_do_not_pay_for_narrow_ones() -> None:
     plain = predict(forecaster.warm(None), cut)
     outer = [0, 2]
     far = np.abs(plain - plain[..., [1]])[..., outer] / np.abs(wide - plain[..., [1]])[..., outer]
-    assert (far == 1.0).any()
-    assert (far < 1.0).any()
+    assert ((far == 1.0).any(axis=0) & (far < 1.0).any(axis=0)).any()  # at one step, some of each
 
 
 def test_series_around_zero_have_a_reference_too() -> None:
