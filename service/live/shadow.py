@@ -38,7 +38,7 @@ from store.streams import Key
 
 LOOK_SECONDS = 2.0
 """Between two looks at what was scored."""
-_CHOOSE_SECONDS = 60.0
+CHOOSE_SECONDS = 60.0
 """Between two choices of streams."""
 _RETRY_SECONDS = 60.0
 """Before a task whose shadow failed is looked at again."""
@@ -167,7 +167,7 @@ class Shadow:
             task.streams = choice
             for gone in task.walks.keys() - choice.keys():
                 del task.walks[gone]
-            task.choose_at = clock() + _CHOOSE_SECONDS
+            task.choose_at = clock() + CHOOSE_SECONDS
         end = clock() + _BUSY_SECONDS
         while task.waiting and clock() < end:
             await self._advance(task)

@@ -59,7 +59,7 @@ def test_a_killed_service_keeps_what_it_acknowledged_once(
             wrong = any(client.wrong for client in clients)
             return wrong or sum(client.acknowledged for client in clients) > 50 * KILLS
 
-        eventually(enough, seconds=60)
+        eventually(enough)
         for client in clients:
             client.finish()
         rows = check(service.url, store, clients, forecaster_of(bundles))

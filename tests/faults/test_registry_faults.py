@@ -28,7 +28,7 @@ from tests.service.running import eventually
 pytestmark = [pytest.mark.slow]
 
 SECONDS = float(os.environ.get("GATECAST_TEST_FAULT_SECONDS", "2"))
-"""How long each fault lasts after the service has noticed it; 60 by hand."""
+"""How long the service is to speak of each fault without a break; 60 by hand."""
 COLD_START = 10.0
 _SPEC = spec(calendar=("hour_of_day",))
 _TWO = {"1": new_forecaster(_SPEC, 1), "2": new_forecaster(_SPEC, 2)}
@@ -54,7 +54,7 @@ class Stage:
         """Move the alias, and wait until the service has followed it."""
         other = "2" if self.champion == "1" else "1"
         self.registry.alias(TASK, CHAMPION, other)
-        eventually(lambda: self.champion == other, seconds=90 + SECONDS)
+        eventually(lambda: self.champion == other, seconds=120 + SECONDS)
 
 
 @contextmanager
@@ -93,6 +93,16 @@ def says_unreachable(url: str) -> bool:
     return down and state.json()["registry"] != "ok"
 
 
+def stays_unreachable(url: str) -> bool:
+    """Whether the service goes on saying so: an answer that was under way may still arrive."""
+    end = time.monotonic() + SECONDS
+    while says_unreachable(url):
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 Fault = Callable[[Stage], AbstractContextManager[None]]
 FAULTS: dict[str, Fault] = {
     "answers rubbish": lambda stage: stage.wire.sick("rubbish"),
@@ -103,7 +113,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-@pytest.mark.timeout(300 + 3 * SECONDS)
+@pytest.mark.timeout(500 + 5 * SECONDS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_registry_that(fault: str, stage: Stage) -> None:
     """… costs no forecast, is said to be unreachable, and is followed again when it is well."""
@@ -114,9 +124,7 @@ def test_a_registry_that(fault: str, stage: Stage) -> None:
     ]
     with watching(clients):
         with FAULTS[fault](stage):
-            eventually(lambda: says_unreachable(url), seconds=60)
-            time.sleep(SECONDS)
-            assert says_unreachable(url)
+            eventually(lambda: stays_unreachable(url))
         stage.swap()
         eventually(lambda: all(c.newest == stage.champion or c.wrong for c in clients))
     assert httpx.get(f"{url}/readyz").json()["registry"] == "ok"
@@ -143,17 +151,17 @@ def test_artifacts_that_were_corrupted_are_refused_and_the_old_version_serves(
                 in httpx.get(f"{url}/metrics").text
             )
 
-        eventually(refused, seconds=60)
+        eventually(refused)
         time.sleep(SECONDS)
         state = httpx.get(f"{url}/readyz").json()["tasks"][TASK]
         assert state["version"] == before
         assert state["last_error"].startswith(f"version {version}: ")
         stage.registry.alias(TASK, CHAMPION, before)
-        eventually(lambda: not refused(), seconds=60)
+        eventually(lambda: not refused())
     assert asker.seen.keys() == {before}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_service_that_starts_without_its_registry_serves_what_served_last(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -166,9 +174,9 @@ def test_a_service_that_starts_without_its_registry_serves_what_served_last(
     with stage.server.frozen():
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         try:
-            eventually(lambda: _alive(other.url), seconds=120)
+            eventually(lambda: _alive(other.url))
             began = time.monotonic()  # its imports are as slow as the machine is busy
-            eventually(other.ready, seconds=60)
+            eventually(other.ready)
             assert time.monotonic() - began < COLD_START
             state = httpx.get(f"{other.url}/readyz").json()
             assert state["registry"] == "not answered yet"
@@ -183,7 +191,7 @@ def test_a_service_that_starts_without_its_registry_serves_what_served_last(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300 + 3 * SECONDS)
+@pytest.mark.timeout(500 + 5 * SECONDS)
 def test_the_database_of_both_the_registry_and_the_store_is_restarted(tmp_path: Path) -> None:
     """Batch forecasts go on. Streams are told to come again, and lose nothing."""
     with cluster() as own:
@@ -196,8 +204,7 @@ def test_the_database_of_both_the_registry_and_the_store_is_restarted(tmp_path: 
             with watching(askers):
                 all_get_on(feeders)
                 own.stop("immediate")
-                eventually(lambda: says_unreachable(stage.service.url), seconds=60)
-                time.sleep(SECONDS)
+                eventually(lambda: stays_unreachable(stage.service.url))
                 own.start()
                 stage.swap()
                 all_get_on(feeders)

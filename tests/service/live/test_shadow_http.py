@@ -23,6 +23,7 @@ SECONDS = 150.0
 def own(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a service that is in a hurry."""
     monkeypatch.setattr(shadow, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(shadow, "CHOOSE_SECONDS", 0.05)
     monkeypatch.setattr(recorder, "WRITE_SECONDS", 0.05)
     return settings.model_copy(update={"tasks": ("shadowed",), "var": tmp_path})
 

@@ -24,7 +24,7 @@ from tests.service.held_back import HeldBack
 from tests.service.running import eventually
 from tests.service.streams.listening import Told, hour, streams, told
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 TASK = "load"
 NAMES = [f"s{place}" for place in range(8)]

@@ -85,7 +85,7 @@ def test_readers_that_stop_reading_cost_little_memory(service: Service) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_reader_that_stops_reading_is_cut_off(tmp_path: Path) -> None:
     settings = Settings(var=tmp_path, port=0, log_level="error", body_seconds=1.0)
     EmbeddedRegistry(settings).register("steps", spec(timeline=COUNTED))
@@ -111,7 +111,7 @@ def test_a_reader_that_stops_reading_is_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("after", [None, 0])
 def test_a_client_that_stops_reading_is_cut_off(tmp_path: Path, after: int | None) -> None:
     settings = Settings(var=tmp_path, port=0, log_level="error", body_seconds=1.0)
