@@ -1,4 +1,4 @@
-"""Young streams: what their intervals cover, as the network forecasts them and as they are widened.
+"""Young streams: what their intervals cover, as the network says and widened, and what they miss.
 
     python -m benchmarks warming
 
@@ -92,7 +92,10 @@ def report(case: Case, forecaster: Forecaster, ends: NDArray[np.int64]) -> None:
         truth += [series.y[origin : origin + spec.horizon] for origin in origins]
     known = np.stack(truth)  # (n, horizon)
     ages: list[int | None] = [2**k for k in range(14) if 2**k < spec.input_size]
-    print(f"  {len(pasts)} forecasts an age; 80 %, 95 %: as the network says -> widened; loss")
+    print(
+        f"  {len(pasts)} forecasts an age; 80 %, 95 %: as the network says -> widened; loss; error"
+    )
+    best = _missed(known, predict(forecaster, pasts), spec.quantiles)
     for age in [*ages, spec.input_size, None]:
         cut = [_newest(past, age) for past in pasts]
         plain = predict(forecaster.warm(None), cut)
@@ -103,8 +106,10 @@ def report(case: Case, forecaster: Forecaster, ends: NDArray[np.int64]) -> None:
             for level in (0.8, 0.95)
         ]
         loss = [_loss(known, values, spec.quantiles) for values in (plain, wide)]
+        error = _missed(known, wide, spec.quantiles) / best
         same = "" if (plain != wide).any() else "  the same to the last bit"
-        print(f"  {age or 'all':>5}: {'   '.join(shares)}   x {loss[1] / loss[0]:.2f}{same}")
+        ratios = f"x {loss[1] / loss[0]:.2f}   x {error:.2f}"
+        print(f"  {age or 'all':>5}: {'   '.join(shares)}   {ratios}{same}")
 
 
 def _loss(
@@ -113,6 +118,15 @@ def _loss(
     """The quantile loss, each series in its own units: only its ratio to another one counts."""
     size = np.nanmean(np.abs(truth), axis=-1)
     return float(np.nanmean(metrics.pinball(truth, values, levels, axis=-1) / size))
+
+
+def _missed(
+    truth: NDArray[np.float64], values: NDArray[np.float64], levels: Sequence[float]
+) -> float:
+    """The mean absolute error of the median, each series in its own units."""
+    size = np.nanmean(np.abs(truth), axis=-1)
+    off = np.abs(truth - values[..., levels.index(0.5)])
+    return float(np.nanmean(np.nanmean(off, axis=-1) / size))
 
 
 def _inside(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .gaps import filled, period_of
 from .spec import Spec
 
 # A window that never moves has no scale of its own: it is given this share of its level (a step of
@@ -23,7 +24,7 @@ _TINY = 1e-8
 class Window(NamedTuple):
     """A window scaled by itself.
 
-    z: (..., lags) float32, the newest lags, zero where nothing was observed.
+    z: (..., lags) float32, the newest lags, zero where nothing was observed or filled in.
     newest, share: (..., 1) float32, whether the newest step was observed, and the share of the
     window that was.
     loc, scale: (..., 1) float64; loc is NaN where nothing was observed.
@@ -41,9 +42,9 @@ class Window(NamedTuple):
 class Encoder(nn.Module):
     """Windows and covariates -> the recurrent layers' inputs.
 
-    Location and scale are the mean and the standard deviation of the window's observed values, the
-    mean in float64 so that movements survive that are small beside the level; a window without any
-    has no location.
+    Location and scale are the mean and the standard deviation of the window's values, those that
+    were observed or filled in, the mean in float64 so that movements survive that are small beside
+    the level; a window without any has no location.
     Covariates are scaled by constants of the training data, kept as buffers. A category is a column
     of zeros and a one for each that is known, less its share of the training series: an unknown one
     is the average of all.
@@ -58,6 +59,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.lags = spec.lags
         self.sees_gaps = spec.sees_gaps
+        self.period = period_of(spec) if spec.fills_gaps else None
         self.relative_floor = spec.transform == "none"
         self.n_calendar = 2 * len(spec.calendar)
         self.categories = tuple(len(spec.categories.get(name, ())) for name in spec.stat_exog)
@@ -76,12 +78,15 @@ class Encoder(nn.Module):
         full = not isnan(loc.sum())
         if not full:
             seen = values.eq(values)  # (..., input_size), a NaN equals nothing
-            n_seen = seen.sum(-1, keepdim=True, dtype=torch.float32)  # (..., 1)
-            newest, share = seen[..., -1:].float(), n_seen / values.shape[-1]
-            loc = values.nansum(-1, keepdim=True) / n_seen
+            count = seen.sum(-1, keepdim=True, dtype=torch.float32)  # (..., 1)
+            newest, share = seen[..., -1:].float(), count / values.shape[-1]
+            if self.period is not None:
+                values = filled(values, self.period)
+                count = values.eq(values).sum(-1, keepdim=True, dtype=torch.float32)
+            loc = values.nansum(-1, keepdim=True) / count
             # subtracted in float64, where the level is; everything after is of the spread's size
             centred = (values - loc).float().nan_to_num_(0.0)  # (..., input_size)
-            spread = _norm(centred).div_(n_seen.clamp_min_(1.0).sqrt_())  # (..., 1)
+            spread = _norm(centred).div_(count.clamp_min_(1.0).sqrt_())  # (..., 1)
         else:  # the usual case, the same without counting
             centred = (values - loc).float()
             spread = _norm(centred).mul_(values.shape[-1] ** -0.5)

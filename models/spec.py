@@ -57,6 +57,9 @@ class Spec(BaseModel):
     sees_gaps: bool = True
     """Whether the observed mask is an input: the newest step's, which the state then remembers, and
     the share of the window that was observed."""
+    fills_gaps: bool = False
+    """Whether the window is looked at with missing values filled in (`models.gaps`), which zeros,
+    its mean, stand for otherwise. Versions of before that was thought of say nothing of it."""
     transform: Transform = "none"
     log_floor: Annotated[float, Field(gt=0.0)] = 1.0
     """The value, in the units of the data, around which `log` turns linear: asinh(y / 2 log_floor),

@@ -54,6 +54,7 @@ def default_spec(
         hidden_size=96 if observed.size >= _MUCH else 48,
         layers=2 if observed.size >= _MUCH else 1,
         season=seasons,
+        fills_gaps=True,
         transform="none" if floor is None else "log",
         log_floor=1.0 if floor is None else floor,
         calendar=default_calendar(panel.timeline),

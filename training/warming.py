@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import torch
 
 from models.context import Context
 from models.forecaster import Forecaster
@@ -50,7 +51,7 @@ def measure_warming(forecaster: Forecaster, held: HeldOut) -> Warming | None:
     for i, age in enumerate(ages):
         rows = np.flatnonzero(counts >= age)
         cut = [_newest(histories[row], age) for row in rows]
-        by = missed(forecaster, cut, truth[rows]) / _amounts(spec, cut, floor)
+        by = missed(forecaster, cut, truth[rows]) / _amounts(forecaster, cut, floor)
         for j, ahead in enumerate(bins):
             sizes[i, j] = _lacking(spec, by[:, ahead], usual[:, ahead])
     forecaster.warm(kept)
@@ -101,12 +102,17 @@ def _lacking(spec: Spec, missed: Values, usual: Values) -> Values:
     return sizes
 
 
-def _amounts(spec: Spec, histories: Sequence[Context], floor: float) -> Values:
+def _amounts(forecaster: Forecaster, histories: Sequence[Context], floor: float) -> Values:
     """(n, 1, 1): the reference amount of each history's window, as `models.widening` takes it."""
+    spec = forecaster.spec
     if spec.transform == "log":
         return np.ones((len(histories), 1, 1))
-    levels = [abs(np.nanmean(history.y[-spec.input_size :])) for history in histories]
-    return np.maximum(levels, floor).reshape(-1, 1, 1)
+    windows = np.full((len(histories), spec.input_size), np.nan)
+    for window, history in zip(windows, histories, strict=True):
+        newest = history.y[-spec.input_size :]
+        window[spec.input_size - newest.size :] = newest
+    loc: Values = forecaster.encoder.scaled(torch.from_numpy(windows)).loc.numpy()  # (n, 1)
+    return np.maximum(np.abs(loc), floor)[..., None]
 
 
 def _floor(spec: Spec, windows: Sequence[Values]) -> float:

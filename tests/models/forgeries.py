@@ -137,6 +137,7 @@ def _fields() -> Iterator[tuple[str, Corruption]]:
         ("season", []),
         ("skip", False),
         ("sees_gaps", False),
+        ("fills_gaps", True),
         ("transform", "log"),
         ("log_floor", 2.0),
         ("calendar", ["day_of_week"]),

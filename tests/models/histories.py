@@ -64,6 +64,7 @@ def specs(draw: st.DrawFn) -> Spec:
         quantiles=draw(st.sampled_from([(), (0.5,), (0.1, 0.5, 0.9)])),
         skip=draw(st.booleans()),
         sees_gaps=draw(st.booleans()),
+        fills_gaps=draw(st.booleans()),
         transform=draw(st.sampled_from(["none", "log"])),
         calendar=calendar,
         holidays=draw(st.sampled_from([None, FREE])) if calendar else None,

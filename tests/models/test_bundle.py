@@ -224,6 +224,19 @@ def test_the_memory_comes_back_and_a_bundle_without_one_is_read(bundle: Path) ->
     assert read_bundle(bundle)[1].memory is None
 
 
+def test_a_network_from_before_gaps_were_filled_forecasts_as_it_did(bundle: Path) -> None:
+    was, _ = read_bundle(bundle)
+    older = json.loads((bundle / MANIFEST).read_bytes())
+    del older["spec"]["fills_gaps"]
+    spec_digest = sha256(strict_json.canonical(older["spec"])).hexdigest()
+    (bundle / WEIGHTS).write_bytes(weights.pack(was.state_dict(), spec_digest))
+    reseal(bundle, older)
+    read, _ = read_bundle(bundle)
+    assert not read.spec.fills_gaps
+    gaps = [context(spec(), 40)]
+    np.testing.assert_array_equal(predict(read, gaps), predict(was, gaps))
+
+
 def test_a_writer_that_is_killed_leaves_whole_bundles_only(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.models.bundles import spec, written\n"

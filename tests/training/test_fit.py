@@ -36,6 +36,16 @@ def assert_equal(one: Forecaster, other: Forecaster) -> None:
     torch.testing.assert_close(*weights, rtol=0, atol=0)
 
 
+def error(forecaster: Forecaster, panel: Panel, after: int) -> float:
+    """The mean absolute error of all origins from a step on, three steps ahead."""
+    spec, errors = forecaster.spec, []
+    for origin in range(after, len(panel.series[0]) - 2, 3):
+        pasts = [context(panel, series, spec, origin) for series in panel.series]
+        truth = np.stack([series.y[origin : origin + 3] for series in panel.series])
+        errors.append(mae(truth, point(spec, predict(forecaster, pasts))))
+    return float(np.nanmean(errors))
+
+
 def timeless(fitted: Fit) -> list[EpochRecord]:
     return [replace(record, seconds=0.0) for record in fitted.history]
 
@@ -222,15 +232,32 @@ def test_a_fit_beats_its_untrained_self_on_steps_that_it_never_saw(
     fitted = fit(panel, spec, schedule, cutoffs=ends)
     np.testing.assert_array_equal(fitted.cutoffs, ends)
 
-    def error(forecaster: Forecaster) -> float:
-        errors = []
-        for origin in range(105, 118, 3):
-            pasts = [context(panel, series, spec, origin) for series in panel.series]
-            truth = np.stack([series.y[origin : origin + 3] for series in panel.series])
-            errors.append(mae(truth, point(spec, predict(forecaster, pasts))))
-        return float(np.mean(errors))
+    untrained = new_forecaster(spec, 0)
+    assert error(fitted.forecaster, panel, 105) < 0.5 * error(untrained, panel, 105)
 
-    assert error(fitted.forecaster) < 0.5 * error(new_forecaster(spec, 0))
+
+def test_gaps_that_are_filled_in_cost_a_seasonal_series_little() -> None:
+    whole = panel_of(*(seasonal(240, seed) for seed in range(4)))
+    holes = np.random.default_rng(0).random((4, 240)) < 0.3
+    panel = replace(
+        whole,
+        series=tuple(
+            replace(series, y=np.where(hole, np.nan, series.y))
+            for series, hole in zip(whole.series, holes, strict=True)
+        ),
+    )
+    schedule = schedule_of(batches=40, lanes=8, origins=16, learning_rate=1e-2, start="linear")
+    missed = {}
+    for name, data, fills in (
+        ("no gaps", whole, True),
+        ("filled", panel, True),
+        ("zeros", panel, False),
+    ):
+        spec = spec_of(input_size=16, lags=16, fills_gaps=fills)
+        fitted = fit(data, spec, schedule, cutoffs=np.full(4, 200))
+        missed[name] = error(fitted.forecaster, data, 200)
+    assert missed["filled"] < 1.5 * missed["no gaps"]
+    assert missed["filled"] < 0.7 * missed["zeros"]
 
 
 def changing(panel: Panel, after: int, noise: float) -> Panel:
