@@ -27,6 +27,8 @@ from training.smoothing import likely_smoothing
 _ORIGINS, _FOLDED_ORIGINS, _BLOCK = 16_384, 2_048, 2_048
 """Forecast origins that the map is solved for and that it is cross-validated on, evenly spread, and
 how many are held at once."""
+_RANGED = 256
+"""Windows of a series whose scales are looked at, or up to twice as many."""
 _FARTHEST = 10.0
 """Window scales beyond which a target counts no more: least squares must not chase a spike."""
 BELIEFS = (0.25, 0.05, 0.01, 0.002)
@@ -52,13 +54,15 @@ class Found:
 
     line: regression drawn to the exponential smoothing that is likely, as far as cross-validation
     trusts it. missed: (N, horizon) what it missed in windows that it was not solved for, in their
-    scale. independent: how many forecasts that do not overlap those are worth.
+    scale. independent: how many forecasts that do not overlap those are worth. range: by how much
+    the values of a series differ at most, in scales of its windows, on average over series.
     """
 
     line: Line
     trust: Trust
     missed: Tensor
     independent: float
+    range: float
 
     def distances(self, levels: Sequence[float]) -> Tensor | None:
         """(horizon, Q) from the median to each quantile, as what was missed lets expect.
@@ -68,7 +72,9 @@ class Found:
         them, and one sign may be all that was seen; there they are those of a Student t
         distribution about zero, of as many degrees of freedom, with the errors' root mean square
         for its scale: the predictive distribution of a normal variable whose variance is estimated
-        (Gelman et al. 2013, section 3.2). None for a point head, or where hardly anything is known.
+        (Gelman et al. 2013, section 3.2). No extreme of that lies farther off than the range, which
+        under the logarithm soon were many powers of ten. None for a point head, or where hardly
+        anything is known.
         """
         known = self.missed.isfinite().sum(0)  # (horizon,)
         if not levels or (known < _FEWEST).any():
@@ -79,7 +85,8 @@ class Found:
         scale = (self.missed.nan_to_num(0.0).square().sum(0) / known).sqrt()  # (horizon,)
         t = torch.from_numpy(stdtrit(max(self.independent, _LEAST_FREEDOM), at))  # (Q,)
         share = self.independent / (self.independent + _OWN_SHAPE)
-        return share * own + (1.0 - share) * scale[:, None] * t
+        expected = (scale[:, None] * t).clamp(-self.range, self.range)  # (horizon, Q)
+        return share * own + (1.0 - share) * expected
 
 
 def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Found | None:
@@ -107,7 +114,8 @@ def look(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int6
     folded = [torch.cat(each) for each in zip(*pairs(_FOLDED_ORIGINS), strict=True)]
     trust, missed = _trusted(folded[0], folded[1], folded[2], smooth, stretches)
     independent = stretches / len(counts) ** 0.5  # series move together
-    return Found(found.line(smooth, stretches, trust), trust, missed, independent)
+    line = found.line(smooth, stretches, trust)
+    return Found(line, trust, missed, independent, _range(forecaster, pasts, ends))
 
 
 def _nothing(spec: Spec) -> Found:
@@ -115,7 +123,22 @@ def _nothing(spec: Spec) -> Found:
     naive = seasonal_naive_weights(spec).double()
     line = Line(naive, torch.zeros(spec.horizon, dtype=torch.float64))
     missed = torch.empty(0, spec.horizon, dtype=torch.float64)
-    return Found(line, Trust(BELIEFS[0], 0.0), missed, independent=0.0)
+    return Found(line, Trust(BELIEFS[0], 0.0), missed, independent=0.0, range=0.0)
+
+
+def _range(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> float:
+    """`Found.range`, of the series with a window that is learnt from."""
+    spec, ranges = forecaster.spec, []
+    for past, end in zip(pasts, ends, strict=True):
+        values = to_network(torch.from_numpy(past.y[: int(end)].copy()), spec)
+        known = values[values.isfinite()]
+        apart = float(known.max() - known.min()) if len(known) else 0.0
+        if apart and (count := _origins(spec, int(end))):
+            windows = values.unfold(0, spec.input_size, max(1, count // _RANGED))
+            ranges.append(
+                apart / float(forecaster.encoder.scaled(windows).scale.square().mean()) ** 0.5
+            )
+    return float(np.mean(ranges)) if ranges else 0.0
 
 
 def _weights(forecaster: Forecaster, pasts: Sequence[Context], ends: NDArray[np.int64]) -> Tensor:

@@ -45,11 +45,12 @@ def started(pasts: list[Context], **changes: Any) -> Forecaster:
     return forecaster.eval()
 
 
-def told(missed: Tensor | None = None, independent: float = 10.0) -> Found:
+def told(missed: Tensor | None = None, independent: float = 10.0, *, apart: float = 1e9) -> Found:
     """What windows of 8 tell of 3 steps ahead: by default nothing but that the errors are few."""
     return Found(
         Line(torch.zeros(3, 8), torch.zeros(3)),
         Trust(0.25, 0.0),
         torch.empty(0, 3) if missed is None else missed,
         independent,
+        apart,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -159,6 +161,27 @@ def test_the_fewer_errors_there_are_the_wider_forecasts_begin(independent: float
     rms = one_sided.square().mean(0).sqrt()
     part = 20 / (independent + 20)  # all errors have one sign, and are expected on both
     assert (few[:, low] < -part * stats.norm.ppf(0.9) * rms).all()
+
+
+def test_no_extreme_that_few_errors_let_expect_lies_beyond_what_was_seen() -> None:
+    levels = (0.025, 0.1, 0.5, 0.9, 0.975)
+    errors = torch.tensor([[-3.0], [2.0], [3.0]], dtype=torch.float64).expand(3, 3)
+    free, held = (told(errors, 1.5, apart=apart).distances(levels) for apart in (1e9, 4.0))
+    assert free is not None
+    assert held is not None
+    assert free.abs().max() > 10.0
+    assert held.abs().max() < 5.0
+    inner = slice(1, 4)
+    torch.testing.assert_close(held[:, inner].sign(), free[:, inner].sign())
+
+
+def test_a_short_series_of_many_sizes_is_not_forecast_to_explode() -> None:
+    y = np.exp(4.0 + 2.0 * np.sin(np.arange(14) * 0.65)) + np.arange(14) % 3
+    spec = {"input_size": 4, "lags": 4, "season": (), "transform": "log", "log_floor": 0.1}
+    pasts = pasts_of(y)
+    said = predict(started(pasts, **spec), [replace(pasts[0], y=y[:9], exog=pasts[0].exog[:9])])
+    assert np.isfinite(said).all()
+    assert said.max() < 100.0 * y.max()
 
 
 def test_hardly_any_errors_say_nothing_of_their_spread() -> None:
