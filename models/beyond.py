@@ -8,7 +8,7 @@ from torch import Tensor
 from .forecaster import Forecaster, ascending
 from .spec import Spec
 from .state import State, Steps
-from .transform import to_data, to_network
+from .transform import to_forecast, to_network
 
 
 def steps_fed_back(spec: Spec, h: int) -> int:
@@ -48,7 +48,7 @@ def beyond(forecaster: Forecaster, state: State, ahead: Tensor, h: int) -> Tenso
     paths = state.take(torch.arange(n).repeat_interleave(outputs))  # n * outputs streams
     for end in range(horizon, n_blocks * horizon, horizon):
         passed = ahead[:, end - horizon : end]
-        fed = to_data(x.transpose(1, 2).reshape(n * outputs, horizon), spec)
+        fed = to_forecast(x.transpose(1, 2).reshape(n * outputs, horizon), spec)
         paths = forecaster.replay(paths, Steps(fed, passed.repeat_interleave(outputs, 0)))
         known = futr[:, end : end + horizon].repeat_interleave(outputs, 0)
         said = to_network(forecaster.forecast(paths, known), spec)
@@ -57,5 +57,5 @@ def beyond(forecaster: Forecaster, state: State, ahead: Tensor, h: int) -> Tenso
         moved = said[..., mid].transpose(1, 2) - median  # (n, horizon, outputs)
         spread = torch.maximum((said[:, mid] - median).abs(), first)
         x = ascending(median + side * moved.hypot(spread))
-        blocks.append(to_data(x, spec))
+        blocks.append(to_forecast(x, spec))
     return torch.cat(blocks, 1)[:, :h]

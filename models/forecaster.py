@@ -23,7 +23,7 @@ from .head import Head
 from .recurrent import equation_parameters, recurrent
 from .spec import Spec
 from .state import State, Steps
-from .transform import to_data, to_network
+from .transform import to_forecast, to_network
 from .warming import Warming
 from .widening import Widening
 
@@ -147,7 +147,7 @@ class Forecaster(nn.Module):
         x = torch.addcmul(window.loc.unsqueeze(-1), window.scale.unsqueeze(-1), z)
         if not window.full and self.widening is not None:
             x = self.widening.widened(x, window)
-        return to_data(x, self.spec)
+        return to_forecast(x, self.spec)
 
     def _encode(self, state: State, steps: Steps) -> tuple[Window, Tensor, Tensor]:
         """The window of every step, the recurrent layers' inputs, and the ring after the last."""

@@ -64,6 +64,8 @@ class Spec(BaseModel):
     log_floor: Annotated[float, Field(gt=0.0)] = 1.0
     """The value, in the units of the data, around which `log` turns linear: asinh(y / 2 log_floor),
     so that zero and below stay legal. Far above it, it is the logarithm."""
+    nonnegative: bool = False
+    """Whether forecasts end at zero, below which the series never were."""
     calendar: Annotated[tuple[CalendarFeature, ...], Field(max_length=8)] = ()
     holidays: Holidays | None = None
     """Of a place, read off the time stamps as a covariate that is known ahead; the last of them."""

@@ -24,3 +24,12 @@ def to_data(x: Tensor, spec: Spec) -> Tensor:
         # 700 is where float64's exponential still is finite
         return x.clamp(-700.0, 700.0).sinh_().mul_(2 * spec.log_floor)
     return x
+
+
+def to_forecast(x: Tensor, spec: Spec) -> Tensor:
+    """What is forecast in network units -> data units, no less than zero where the spec says so.
+
+    No loss of what then is observed becomes worse by it, as long as that is not negative either.
+    """
+    # zero is zero in both units
+    return to_data(x.clamp_min(0.0) if spec.nonnegative else x, spec)

@@ -139,6 +139,7 @@ def _fields() -> Iterator[tuple[str, Corruption]]:
         ("sees_gaps", False),
         ("fills_gaps", True),
         ("transform", "log"),
+        ("nonnegative", True),
         ("log_floor", 2.0),
         ("calendar", ["day_of_week"]),
         ("calendar", []),

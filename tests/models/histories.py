@@ -66,6 +66,7 @@ def specs(draw: st.DrawFn) -> Spec:
         sees_gaps=draw(st.booleans()),
         fills_gaps=draw(st.booleans()),
         transform=draw(st.sampled_from(["none", "log"])),
+        nonnegative=draw(st.booleans()),
         calendar=calendar,
         holidays=draw(st.sampled_from([None, FREE])) if calendar else None,
         hist_exog=draw(st.sampled_from([(), ("wind",)])),

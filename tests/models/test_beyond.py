@@ -50,7 +50,9 @@ def test_the_first_horizon_is_the_forecasters_own_and_later_ones_are_never_surer
     assert np.isfinite(far[seen]).all()
     assert np.isnan(far[~seen]).all()
     assert (np.diff(far[seen], axis=-1) >= 0).all()
-    if spec.transform == "none":  # in the units that are fed back
+    if spec.nonnegative:
+        assert (far[seen] >= 0).all()
+    elif spec.transform == "none":  # in the units that are fed back
         width = far[..., -1] - far[..., 0]
         for step in range(spec.horizon, h):
             least = width[seen, step % spec.horizon]

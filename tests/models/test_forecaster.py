@@ -15,7 +15,7 @@ from models.forecaster import Forecaster, new_forecaster
 from models.naive import seasonal_naive
 from models.spec import Spec
 from models.state import State, Steps
-from models.transform import to_data
+from models.transform import to_forecast
 from tests.models.histories import (
     GAPS,
     context_of,
@@ -71,7 +71,7 @@ def test_one_by_one_replayed_and_unrolled_give_one_forecast(
         last = torch.tensor([length - 1])
         unrolled = forecaster.unroll(young, steps, futr[:, None], last)
         x = unrolled.loc[..., None, None] + unrolled.scale[..., None, None] * unrolled.z
-        assert_same(to_data(x, spec).sort(-1).values[:, 0], expected, size)
+        assert_same(to_forecast(x, spec).sort(-1).values[:, 0], expected, size)
         torch.testing.assert_close(unrolled.state.memory, live.memory, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(unrolled.state.ring, live.ring, equal_nan=True)
 
@@ -87,7 +87,7 @@ def test_every_origin_unrolled_is_the_forecast_of_the_stream_at_that_step(
     state = forecaster.initial_state(1, stat_of(context))
     every = futr[:, None].expand(-1, length, -1, -1)
     z, loc, scale, _ = forecaster.unroll(state, steps, every)
-    x = to_data(loc[..., None, None] + scale[..., None, None] * z, spec).sort(-1).values
+    x = to_forecast(loc[..., None, None] + scale[..., None, None] * z, spec).sort(-1).values
     for step in range(length):
         state = forecaster.advance(state, steps.y[:, step], steps.exog[:, step])
         assert_same(x[:, step], forecaster.forecast(state, futr), scale_of(steps))
@@ -260,7 +260,7 @@ def test_a_forecast_moves_and_stretches_with_its_series(
     spec: Spec, length: int, gaps: str, change: tuple[float, float], seed: int
 ) -> None:
     factor, shift = change
-    spec = spec.model_copy(update={"transform": "none"})
+    spec = spec.model_copy(update={"transform": "none", "nonnegative": False})
     forecaster, context = loud(spec, seed), context_of(spec, length, seed, gaps)
     moved = replace(context, y=factor * (context.y + shift))
     outputs = []

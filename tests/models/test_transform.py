@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.transform import to_data, to_network
+from models.transform import to_data, to_forecast, to_network
 from tests.models.histories import spec_of
 
 floors = st.floats(1e-6, 1e6)
@@ -62,3 +62,17 @@ def test_what_was_not_observed_stays_so(transform: str) -> None:
 def test_no_output_of_the_network_overflows() -> None:
     spec = spec_of(transform="log", log_floor=1.0)
     assert to_data(tensor(1e30, -1e30), spec).isfinite().all()
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@given(x=st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=8))
+def test_what_never_was_negative_is_not_forecast_to_be(transform: str, x: list[float]) -> None:
+    spec = spec_of(transform=transform, nonnegative=True)
+    free = to_data(tensor(*x), spec)
+    torch.testing.assert_close(to_forecast(tensor(*x), spec), free.clamp_min(0.0), rtol=0, atol=0)
+    anything = spec_of(transform=transform)
+    torch.testing.assert_close(to_forecast(tensor(*x), anything), free, rtol=0, atol=0)
+
+
+def test_a_forecast_of_nothing_stays_nothing() -> None:
+    assert to_forecast(tensor(float("nan")), spec_of(nonnegative=True)).isnan().all()

@@ -91,6 +91,14 @@ def test_only_what_is_always_positive_is_thought_of_in_logarithms(
         assert spec.log_floor == pytest.approx(np.nanmin(y) / 100)
 
 
+@pytest.mark.parametrize(
+    ("least", "nonnegative"), [(0.0, True), (2.0, True), (-1e-9, False), (np.nan, True)]
+)
+def test_what_never_was_negative_is_forecast_from_zero_on(least: float, nonnegative: bool) -> None:
+    y = np.array([*range(3, 60), least])
+    assert default_spec(panel_of(y), cell="gru", horizon=3).nonnegative == nonnegative
+
+
 def test_a_value_next_to_nothing_is_taken_for_zero() -> None:
     spec = default_spec(panel_of(np.geomspace(5e-324, 500.0, 50)), cell="lstm", horizon=3)
     assert spec.transform == "log"
