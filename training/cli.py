@@ -74,7 +74,7 @@ def fit(
     n_windows: NWindows = 1,
     step_size: StepSize = None,
     seed: Seed = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: torch's choice.")] = 1,
     budget: Annotated[
         str | None, typer.Option(help="Time for the fits: 90s, 10m, 1h; by default no bound.")
     ] = None,

@@ -68,7 +68,7 @@ def default_spec(
     )
 
 
-def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 0) -> Schedule:
+def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 1) -> Schedule:
     """A schedule for the panel: fewer and smaller batches where there is less to learn from."""
     n = _observed(panel).size
     longest = max((len(series) for series in panel.series), default=1)

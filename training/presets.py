@@ -9,7 +9,7 @@ from training.schedule import Schedule
 TEXTBOOK_WINDOW, TEXTBOOK_HORIZON = 100, 10
 
 
-def textbook(panel: Panel, *, seed: int = 0, threads: int = 0) -> tuple[Spec, Schedule]:
+def textbook(panel: Panel, *, seed: int = 0, threads: int = 1) -> tuple[Spec, Schedule]:
     """`LSTM(50)` over `(100, 1)` into `Dense(10)`, Adam, mean squared error.
 
     One value a step, scaled by the newest 100, sequences of 100 steps, ten steps ahead from the

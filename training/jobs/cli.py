@@ -41,7 +41,7 @@ def retrain(
     season: Season = None,
     cell: CellOption = None,
     n_windows: NWindows = None,
-    threads: Threads = 0,
+    threads: Threads = None,
     detach: Annotated[bool, typer.Option("--detach", help="Queue the run; do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -56,7 +56,7 @@ def retrain(
         from training.jobs import render as jobs_render  # noqa: PLC0415
         from training.jobs.show import shown  # noqa: PLC0415
 
-        said = any((source, horizon, season, cell, threads, n_windows))
+        said = any((source, horizon, season, cell, threads is not None, n_windows))
         options = fit_options(
             horizon=horizon,
             season=season,

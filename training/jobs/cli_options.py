@@ -31,7 +31,9 @@ NWindows = Annotated[
 ]
 Step = Annotated[int | None, typer.Option(min=1, help="Steps between windows.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the fits.")]
-Threads = Annotated[int, typer.Option(min=0, help="Threads of the fits; 0: torch's choice.")]
+Threads = Annotated[
+    int | None, typer.Option(min=0, help="Threads of the fits, by default 1; 0: torch's choice.")
+]
 
 
 def fit_options(**said: Any) -> Options:
@@ -43,6 +45,8 @@ def fit_options(**said: Any) -> Options:
     season: str | None = said.pop("season")
     for role in ("hist_exog", "futr_exog", "stat_exog"):
         said[role] = None if said[role] is None else words(said[role])
+    if said["threads"] is None:
+        del said["threads"]
     cells = cell.cells if cell else None
     return Options(**said, cells=cells, season=None if season is None else numbers(season))
 

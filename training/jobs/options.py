@@ -36,7 +36,7 @@ class Options(BaseModel):
     n_windows: Length | None = None
     step_size: Length | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    threads: Annotated[int, Field(ge=0, le=256)] = 1
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

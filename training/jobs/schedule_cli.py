@@ -81,7 +81,7 @@ def set_command(
     n_windows: NWindows = None,
     step_size: Step = None,
     seed: Seed = 0,
-    threads: Threads = 0,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Retrain a task at the times of a cron expression. What is left open is as the champion is."""

@@ -128,9 +128,7 @@ def tune_panel(
 
 def tuned(space: Space, found: FrozenTrial, cells: tuple[Cell, ...]) -> tuple[Candidate, ...]:
     """What to fit with the settings of a trial, as `gatecast fit` does with its own."""
-    every = space.schedule.model_copy(update={"threads": 0})
-    whole = replace(space, schedule=every)
-    return tuple(Candidate(cell, *whole.at(found.params, cell)) for cell in cells)
+    return tuple(Candidate(cell, *space.at(found.params, cell)) for cell in cells)
 
 
 def _work(search: Search, study: Study, *, jobs: int, seed: int, console: Console) -> None:
