@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models import metrics
 from models.context import Context
 from models.forecaster import Forecaster
-from models.predict import predict
+from models.predict import point, predict
 from models.spec import Cell
 from training import co2
 from training.contexts import contexts
@@ -95,7 +95,7 @@ def report(case: Case, forecaster: Forecaster, ends: NDArray[np.int64]) -> None:
     print(
         f"  {len(pasts)} forecasts an age; 80 %, 95 %: as the network says -> widened; loss; error"
     )
-    best = _missed(known, predict(forecaster, pasts), spec.quantiles)
+    best = _missed(known, point(spec, predict(forecaster, pasts)))
     for age in [*ages, spec.input_size, None]:
         cut = [_newest(past, age) for past in pasts]
         plain = predict(forecaster.warm(None), cut)
@@ -106,7 +106,7 @@ def report(case: Case, forecaster: Forecaster, ends: NDArray[np.int64]) -> None:
             for level in (0.8, 0.95)
         ]
         loss = [_loss(known, values, spec.quantiles) for values in (plain, wide)]
-        error = _missed(known, wide, spec.quantiles) / best
+        error = _missed(known, point(spec, wide)) / best
         same = "" if (plain != wide).any() else "  the same to the last bit"
         ratios = f"x {loss[1] / loss[0]:.2f}   x {error:.2f}"
         print(f"  {age or 'all':>5}: {'   '.join(shares)}   {ratios}{same}")
@@ -120,13 +120,10 @@ def _loss(
     return float(np.nanmean(metrics.pinball(truth, values, levels, axis=-1) / size))
 
 
-def _missed(
-    truth: NDArray[np.float64], values: NDArray[np.float64], levels: Sequence[float]
-) -> float:
-    """The mean absolute error of the median, each series in its own units."""
+def _missed(truth: NDArray[np.float64], median: NDArray[np.float64]) -> float:
+    """The mean absolute error, each series in its own units."""
     size = np.nanmean(np.abs(truth), axis=-1)
-    off = np.abs(truth - values[..., levels.index(0.5)])
-    return float(np.nanmean(np.nanmean(off, axis=-1) / size))
+    return float(np.nanmean(metrics.mae(truth, median, axis=-1) / size))
 
 
 def _inside(

@@ -44,7 +44,6 @@ def default_spec(
     window = _window(panel, horizon, seasons)
     observed = _observed(panel)
     floor = log_floor(panel)
-    least = observed.min(initial=np.inf)
     return Spec(
         cell=cell,
         members=("lstm", "gru") if cell == "ensemble" else (),
@@ -58,7 +57,7 @@ def default_spec(
         fills_gaps=True,
         transform="none" if floor is None else "log",
         log_floor=1.0 if floor is None else floor,
-        nonnegative=bool(0 <= least < np.inf),
+        nonnegative=bool(observed.size and observed.min() >= 0),
         calendar=default_calendar(panel.timeline),
         holidays=panel.holidays,
         hist_exog=panel.hist_exog,

@@ -34,8 +34,8 @@ class Schedule(BaseModel):
     map that least squares find, which the fit then strays from as far as there is data."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Annotated[int, Field(ge=0, le=256)] = 1
-    """Threads that torch may use; 0 leaves torch's own choice. More than one are slower: what they
-    share out is small, and waiting for each other costs more."""
+    """Threads that torch may use; 0 leaves torch's own choice. Two were slower on two cores:
+    what they share out is small, and waiting for each other costs more."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -23,7 +23,7 @@ from training.versions import versions
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("GATECAST_TEST_KILLS", "30")) // 10
+KILLS = int(os.environ.get("GATECAST_TEST_KILLS", "40")) // 10
 """`make faults` kills more."""
 
 

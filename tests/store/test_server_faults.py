@@ -94,7 +94,7 @@ def test_whatever_is_terminated_every_acknowledged_row_is_there_once(
     failures = 0
     try:
         ds = 0
-        while ds < 200 or (failures < 10 and ds < 6_000):
+        while ds < 600 or (failures < 10 and ds < 6_000):
             try:
                 with database.reading() as connection:
                     tail = tails(connection, [stream])[stream]

@@ -132,6 +132,11 @@ def test_much_data_is_learnt_from_in_more_batches() -> None:
     assert little < much
 
 
+def test_a_fit_takes_one_thread_unless_it_is_told_otherwise() -> None:
+    assert default_schedule(panel("h", 100)).threads == 1
+    assert default_schedule(panel("h", 100), threads=0).threads == 0
+
+
 def test_no_series_at_all_have_defaults_too() -> None:
     empty = Panel(panel("h", 1).timeline, ())
     assert default_spec(empty, cell="lstm", horizon=3).input_size >= 1

@@ -130,7 +130,7 @@ def test_steps_of_a_long_season_learn_from_their_neighbours() -> None:
 
 
 def test_long_windows_are_looked_at_in_parts() -> None:
-    spec = spec_of(input_size=336, lags=336, horizon=200, season=(168,))
+    spec = spec_of(input_size=336, lags=336, horizon=200, season=(24, 168))
     t = np.arange(2_000)
     y = np.sin(2 * math.pi * t / 24) + np.sin(2 * math.pi * t / 168)
     rows = np.lib.stride_tricks.sliding_window_view(y, 536)[::8]

@@ -45,10 +45,9 @@ def fit_options(**said: Any) -> Options:
     season: str | None = said.pop("season")
     for role in ("hist_exog", "futr_exog", "stat_exog"):
         said[role] = None if said[role] is None else words(said[role])
-    if said["threads"] is None:
-        del said["threads"]
+    given = {name: value for name, value in said.items() if value is not None}
     cells = cell.cells if cell else None
-    return Options(**said, cells=cells, season=None if season is None else numbers(season))
+    return Options(**given, cells=cells, season=None if season is None else numbers(season))
 
 
 def print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from models.holidays import Holidays
 from tests.training.fits import COUNTED, HOURS, spec
+from training.jobs.cli_options import fit_options
 from training.jobs.options import Options
 
 
@@ -59,3 +60,9 @@ def test_options_survive_the_store() -> None:
 def test_a_preset_has_its_own_cell() -> None:
     with pytest.raises(ValidationError, match="preset"):
         Options(preset="textbook", cells=("gru",))
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, 1), (0, 0), (3, 3)])
+def test_fits_take_one_thread_unless_another_number_is_said(said: int | None, threads: int) -> None:
+    roles = dict.fromkeys(("cell", "season", "hist_exog", "futr_exog", "stat_exog"))
+    assert fit_options(**roles, threads=said) == Options(threads=threads)
