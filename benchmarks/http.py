@@ -34,6 +34,7 @@ from models.timeline import CalendarFeature, Timeline
 from store.conventions import BUNDLE_FOLDER, CHAMPION
 from training.backtest import backtest, contender
 from training.baselines import naive
+from training.defaults import default_spec
 from training.fit import Fit
 from training.panel import Panel, Series
 from training.register import log_fit
@@ -42,6 +43,7 @@ from training.registry import Registry, open_client
 _CONNECTIONS, _ROUNDS, _ROUND_SECONDS = 16, 5, 4.0
 _HISTORY = 336  # steps of a single series, from raw history
 _SERIES, _LENGTH = 414, 850  # about M4 hourly
+_MUCH = 50_000  # values from which the default network is the larger one
 _BATCHES = 7
 
 Values = NDArray[np.float64]
@@ -149,6 +151,13 @@ def _series(length: int, count: int) -> Values:
     return values
 
 
+def _panel(timeline: Timeline, length: int) -> Panel:
+    """One series."""
+    none = np.zeros((length, 0))
+    start = np.datetime64("2026-01-01", "us") if timeline.kind == "time" else 0
+    return Panel(timeline, (Series("H0", start, _series(length, 1)[0], none, none, np.zeros(0)),))
+
+
 def _request(ys: Values | Sequence[Values]) -> bytes:
     series = [{"unique_id": f"H{i}", "y": y.tolist()} for i, y in enumerate(ys)]
     return orjson.dumps({"model": "bench", "series": series})
@@ -171,27 +180,14 @@ def _context(y: Values) -> Context:
 
 def reference(cell: Cell, timeline: Timeline, calendar: tuple[CalendarFeature, ...] = ()) -> Spec:
     """What is measured: the defaults for hourly series, 48 steps ahead."""
-    return Spec(
-        cell=cell,
-        timeline=timeline,
-        horizon=48,
-        input_size=168,
-        lags=168,
-        hidden_size=96,
-        layers=2,
-        season=(24, 168),
-        transform="log",
-        calendar=calendar,
-    )
+    panel = _panel(timeline, _MUCH)
+    spec = default_spec(panel, cell=cell, horizon=48, season=(24, 168))
+    return spec.model_copy(update={"calendar": calendar})
 
 
 def register(var: Path, spec: Spec) -> Path:
     """Make an untrained champion of task `bench` in the embedded registry; where its model lies."""
-    timeline = spec.timeline
-    none = np.zeros((_HISTORY, 0))
-    start = np.datetime64("2026-01-01", "us") if timeline.kind == "time" else 0
-    series = Series("H0", start, _series(_HISTORY, 1)[0], none, none, np.zeros(0))
-    panel = Panel(timeline, (series,))
+    panel = _panel(spec.timeline, _HISTORY)
     forecaster = new_forecaster(spec, seed=0)
     fit = Fit(forecaster, (), np.array([_HISTORY]), 0, 0.0, 0.0, 0)
     scored = backtest(panel, spec, {spec.cell: contender(forecaster)}, [naive()])

@@ -16,7 +16,7 @@ from .gaps import filled, period_of
 from .spec import Spec
 
 # A window that never moves has no scale of its own: it is given this share of its level (a step of
-# the logarithm is a share already), or next to nothing where the level is zero.
+# the logarithm is a share already), the data's resolution where that is more, or next to nothing.
 _FLOOR = 1e-3
 _TINY = 1e-8
 
@@ -61,6 +61,7 @@ class Encoder(nn.Module):
         self.sees_gaps = spec.sees_gaps
         self.period = period_of(spec) if spec.fills_gaps else None
         self.relative_floor = spec.transform == "none"
+        self.least_scale = max(_TINY, spec.resolution)
         self.n_calendar = 2 * len(spec.calendar)
         self.categories = tuple(len(spec.categories.get(name, ())) for name in spec.stat_exog)
         self.n_exog, self.n_stat = spec.exog_size, sum(n or 1 for n in self.categories)
@@ -92,7 +93,7 @@ class Encoder(nn.Module):
             spread = _norm(centred).mul_(values.shape[-1] ** -0.5)
             newest = share = torch.ones_like(spread)
         if self.relative_floor:
-            scale = torch.fmax(spread.double(), _FLOOR * loc.abs()).clamp_min_(_TINY)
+            scale = torch.fmax(spread.double(), _FLOOR * loc.abs()).clamp_min_(self.least_scale)
         else:
             scale = spread.clamp_min_(_FLOOR)
         z = centred[..., -self.lags :] / scale.float()  # (..., lags)

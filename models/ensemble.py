@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .forecaster import Forecaster, new_forecaster
 from .recurrent import Recurrent, SideBySide
@@ -37,10 +37,11 @@ def member_specs(spec: Spec) -> tuple[Spec, ...]:
 def ensemble(members: Sequence[Forecaster]) -> Forecaster:
     """The forecaster whose outputs are the mean of the members', before they are put in order.
 
-    Every head is linear in the state, so the mean is one head over the states side by side: each
-    member's weights divided by their number. All quantiles are averaged at their level (Vincent
-    averaging), which keeps the width of the members' intervals. The members are left as they are,
-    and were fitted to the same training data: the first one's scales of the covariates hold.
+    Every head is a sum of terms that see one member's state, so the mean is one head over the
+    states side by side: what each member's terms weigh divided by their number. All quantiles are
+    averaged at their level (Vincent averaging), which keeps the width of the members' intervals.
+    The members are left as they are, and were fitted to the same training data: the first one's
+    scales of the covariates hold.
 
     Raises ValueError where the members' specs do not make an ensemble.
     """
@@ -56,15 +57,23 @@ def ensemble(members: Sequence[Forecaster]) -> Forecaster:
     head.state.bias.copy_(_mean([each.state.bias for each in heads]))
     if head.skip is not None:
         head.skip.weight.copy_(_mean([each.skip.weight for each in heads if each.skip is not None]))
+    if head.gated:
+        _beside(head.gate_state, [each.gate_state for each in heads])
+        head.gate_input.weight.copy_(torch.cat([each.gate_input.weight for each in heads]))
+        outputs = [each.gate_output.weight for each in heads]  # each (horizon, gated)
+        head.gate_output.weight.copy_(torch.cat(outputs, 1) * share)
     if head.n_futr:
+        _beside(head.futr_state, [each.futr_state for each in heads])
         head.futr_input.weight.copy_(torch.cat([each.futr_input.weight for each in heads]))
-        head.futr_state.bias.copy_(torch.cat([each.futr_state.bias for each in heads]))
-        head.futr_output.weight.copy_(
-            torch.cat([each.futr_output.weight for each in heads], 1) * share
-        )
-        states = [each.futr_state.weight for each in heads]  # each (units, H)
-        head.futr_state.weight.copy_(torch.block_diag(*states))  # type: ignore[no-untyped-call]
+        outputs = [each.futr_output.weight for each in heads]  # each (outputs, units)
+        head.futr_output.weight.copy_(torch.cat(outputs, 1) * share)
     return made
+
+
+def _beside(made: nn.Linear, members: Sequence[nn.Linear]) -> None:
+    """Let each member's units lie beside the others', and see its own state only."""
+    made.weight.copy_(torch.block_diag(*(each.weight for each in members)))  # type: ignore[no-untyped-call]
+    made.bias.copy_(torch.cat([each.bias for each in members]))
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

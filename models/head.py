@@ -19,6 +19,9 @@ class Head(nn.Module):
 
     The skip is a linear map from the window, started at the mean of the seasonal naive forecasts
     of the seasons that fit in it; the state adds a term of its own for each horizon and quantile.
+    No one map fits series that are unlike each other, so a gated linear unit (Dauphin et al. 2017)
+    adds another that the state chooses: numbers are drawn from the window, each weighed by a gate
+    of the state between -1 and 1, and mapped to every horizon. It starts at nothing.
     Known future covariates enter at the horizon they belong to, mixed with the state.
     """
 
@@ -35,6 +38,13 @@ class Head(nn.Module):
                 self.skip.weight.copy_(seasonal_naive_weights(spec))
                 self.state.weight.mul_(0.1)
                 self.state.bias.copy_(_normal_spread(spec))
+        self.gated = spec.gated
+        if self.gated:
+            terms = spec.gated * len(spec.cells)
+            self.gate_state = nn.Linear(features, terms)
+            self.gate_input = nn.Linear(spec.lags, terms, bias=False)
+            self.gate_output = nn.Linear(terms, spec.horizon, bias=False)
+            nn.init.zeros_(self.gate_output.weight)
         self.n_futr = spec.n_futr
         if self.n_futr:
             self.futr_state = nn.Linear(features, units)
@@ -52,6 +62,10 @@ class Head(nn.Module):
         out = out.view(*h.shape[:-1], self.horizon, self.outputs)
         if skip is not None:
             out.add_(linear(z, skip.weight).unsqueeze(-1))
+        if self.gated:
+            gate = torch.tanh(linear(h, self.gate_state.weight, self.gate_state.bias))
+            drawn = linear(z, self.gate_input.weight) * gate  # (..., terms)
+            out.add_(linear(drawn, self.gate_output.weight).unsqueeze(-1))
         if self.n_futr and futr is not None:
             mixed = torch.tanh(self.futr_input(futr) + self.futr_state(h)[..., None, :])
             out.add_(self.futr_output(mixed))  # (..., horizon, outputs)

@@ -54,6 +54,9 @@ class Spec(BaseModel):
     """Season lengths, shortest first; the first is the one that errors are scaled by."""
     skip: bool = True
     """A linear map from the window to every horizon, started at the seasonal naive forecast."""
+    gated: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Numbers drawn from the window, of which the state says at every step how much each counts:
+    a second map that fits the series (`models.head`). Of each member, in an ensemble."""
     sees_gaps: bool = True
     """Whether the observed mask is an input: the newest step's, which the state then remembers, and
     the share of the window that was observed."""
@@ -64,6 +67,9 @@ class Spec(BaseModel):
     log_floor: Annotated[float, Field(gt=0.0)] = 1.0
     """The value, in the units of the data, around which `log` turns linear: asinh(y / 2 log_floor),
     so that zero and below stay legal. Far above it, it is the logarithm."""
+    resolution: Annotated[float, Field(ge=0.0)] = 0.0
+    """What a window's scale is at least, but in the logarithm: the least step between two values,
+    one for counts."""
     nonnegative: bool = False
     """Whether forecasts end at zero, below which the series never were."""
     calendar: Annotated[tuple[CalendarFeature, ...], Field(max_length=8)] = ()

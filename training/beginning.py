@@ -56,6 +56,8 @@ def draw_back(forecaster: Forecaster, start: Weights, lengths: Sequence[int]) ->
     less = 1.0 - stretches / (stretches + _HALF)
     with torch.no_grad():
         head.state.weight.mul_(1.0 - less)
+        if head.gated:
+            head.gate_output.weight.mul_(1.0 - less)
         if head.n_futr:
             head.futr_output.weight.mul_(1.0 - less)
         head.state.bias.lerp_(start["head.state.bias"], less)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.spec import Cell, Spec
 from models.timeline import default_calendar, default_seasons
@@ -15,6 +16,12 @@ _LONGEST_WINDOW = 336
 _MUCH, _LITTLE = 50_000, 2_000
 """Observed values from which the larger network pays, and below which training is to end before it
 has learnt them by heart."""
+_LONG = 10_000
+"""Values a series from which it pays too: of a long series the network learns what it does from
+year to year, of many short ones what they have in common. Decision 32 has both; decision 33, why
+training begins elsewhere then."""
+_GATED = 128
+"""What the larger network draws from the window: half is a little worse, twice is no better."""
 _WINDOWS, _FEW_SERIES_WINDOWS, _FEW_SERIES = 8, 12, 4
 """Decision 13 has a table of what the gate finds by how many windows of how many series."""
 _SEASONS, _SMOOTHED = 4, 64
@@ -43,6 +50,7 @@ def default_spec(
     seasons = tuple(sorted(set(default_seasons(panel.timeline.freq) if season is None else season)))
     window = _window(panel, horizon, seasons)
     observed = _observed(panel)
+    large = _is_much(panel, observed.size)
     floor = log_floor(panel)
     return Spec(
         cell=cell,
@@ -51,12 +59,14 @@ def default_spec(
         horizon=horizon,
         input_size=window,
         lags=window,
-        hidden_size=96 if observed.size >= _MUCH else 48,
-        layers=2 if observed.size >= _MUCH else 1,
+        hidden_size=96 if large else 48,
+        layers=2 if large else 1,
+        gated=_GATED if large else 0,
         season=seasons,
         fills_gaps=True,
         transform="none" if floor is None else "log",
         log_floor=1.0 if floor is None else floor,
+        resolution=_resolution(observed),
         nonnegative=bool(observed.size and observed.min() >= 0),
         calendar=default_calendar(panel.timeline),
         holidays=panel.holidays,
@@ -70,16 +80,18 @@ def default_spec(
 def default_schedule(panel: Panel, *, seed: int = 0, threads: int = 1) -> Schedule:
     """A schedule for the panel: fewer and smaller batches where there is less to learn from."""
     n = _observed(panel).size
+    large = _is_much(panel, n)
     longest = max((len(series) for series in panel.series), default=1)
     steps = int(np.clip(longest // 4, 16, 240))
     lanes = int(np.clip(n // steps, 16, 64))
     return Schedule(
-        batches=1500 if n >= _MUCH else 600 if n >= _LITTLE else 200,
+        batches=1500 if large else 600 if n >= _LITTLE else 200,
         lanes=lanes,
         steps=steps,
         origins=max(8, steps // 4),
-        learning_rate=3e-3 if n >= _MUCH else 2e-3 if n >= _LITTLE else 1e-3,
-        start="naive" if n >= _MUCH else "linear",
+        learning_rate=3e-3 if large else 2e-3 if n >= _LITTLE else 1e-3,
+        # no one map fits many short series that are unlike each other
+        start="linear" if _is_long(panel, n) else "naive" if large else "near",
         seed=seed,
         threads=threads,
     )
@@ -122,11 +134,27 @@ def _window(panel: Panel, horizon: int, seasons: tuple[int, ...]) -> int:
     return season * min(room // season, max(least, -(-2 * horizon // season)))
 
 
+def _is_much(panel: Panel, observed: int) -> bool:
+    return observed >= _MUCH or _is_long(panel, observed)
+
+
+def _is_long(panel: Panel, observed: int) -> bool:
+    return observed >= _LONG * max(1, len(panel.series))
+
+
 def _typical(panel: Panel) -> int:
     """Steps of the median series."""
     return int(np.median([len(series) for series in panel.series])) if panel.series else 1
 
 
-def _observed(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _resolution(observed: NDArray[np.float64]) -> float:
+    """The least step between two values: one for counts, next to nothing for measurements."""
+    with np.errstate(over="ignore"):  # two values may lie farther apart than floats reach
+        steps = np.diff(np.unique(observed))
+    least = float(steps.min()) if steps.size else 0.0
+    return least if np.isfinite(least) else 0.0
+
+
+def _observed(panel: Panel) -> NDArray[np.float64]:
     values = [series.y[np.isfinite(series.y)] for series in panel.series]
     return np.concatenate(values) if values else np.empty(0)

@@ -62,12 +62,12 @@ def fit(
     """Fit a forecaster of `spec` to what lies before `cutoffs`, everything by default.
 
     cutoffs: (n_series,), leading steps of each series that are learnt from; the last stretch of
-    those is kept for validation, and only a linear start (`training.linear_start`) learns from it
-    in the end. What comes after them calibrates the intervals, and nothing else;
-    where nothing does, the validation stretch. checkpoint: a file that is gone on from where it
-    exists, and written every few seconds and when the fit is interrupted or done; a fit that went
-    on ends with the weights of one that was never stopped. report: called after every batch. The
-    same panel, spec, schedule and thread count give the same weights.
+    those is kept for validation, and only a network that is still at or near its linear start
+    (`training.linear_start`) learns from it in the end. What comes after them calibrates the
+    intervals, and nothing else; where nothing does, the validation stretch. checkpoint: a file that
+    is gone on from where it exists, and written every few seconds and when the fit is interrupted
+    or done; a fit that went on ends with the weights of one that was never stopped. report: called
+    after every batch. The same panel, spec, schedule and thread count give the same weights.
 
     Raises ValueError where the series are too short to learn from, FitError where the loss stays
     infinite, and CheckpointError for a file of another fit. KeyboardInterrupt passes through.

@@ -49,7 +49,8 @@ def held_out(
         begin = max(origin, int(ends[row]))
         known = pasts[row].y[begin : origin + spec.horizon]
         truth[place, begin - origin :][: known.size] = known
-    histories = tuple(_until(spec, pasts[row], origin) for row, origin in drawn)
+    seen = 2 * spec.input_size
+    histories = tuple(until(spec, pasts[row], origin, most=seen) for row, origin in drawn)
     return HeldOut(histories, truth, np.maximum(0, lengths - ends))
 
 
@@ -77,9 +78,3 @@ def _drawn(
     rows = np.searchsorted(total, places, side="right")
     origins = lengths[rows] - (total[rows] - places)
     return list(zip(rows.tolist(), origins.tolist(), strict=True))
-
-
-def _until(spec: Spec, past: Context, origin: int) -> Context:
-    """What is known at an origin, of what was before it two windows at most."""
-    known, newest = until(spec, past, origin), slice(-2 * spec.input_size, None)
-    return Context(known.y[newest], known.exog[newest], known.futr, known.stat)

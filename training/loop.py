@@ -21,7 +21,7 @@ _FARTHEST = 50.0
 """Window scales beyond which a target teaches no more: one spike must not drown the rest."""
 _MOST_SKIPPED = 20
 _SKIP_SHARE = 0.1
-"""Of the learning rate, for the skip: it begins where least squares has put it."""
+"""Of the learning rate, for a skip that is to stay near to where least squares has put it."""
 _FUTR_SHARE = 5.0
 """The same for what covariates ahead add, which has few batches to come from nothing."""
 
@@ -91,10 +91,22 @@ class Trainer:
         """Whether all batches are done, or validation has not improved for too long."""
         if self.batch >= self.schedule.batches:
             return True
-        losses = [record.valid_loss for record in self.history]
-        if not losses or not self.validation.contexts:
+        if not self.history:
             return False
-        return len(losses) - 1 - losses.index(min(losses)) >= self.schedule.patience
+        return len(self.history) - 1 - self._best_look >= self.schedule.patience
+
+    @property
+    def best_step(self) -> int:
+        """Batches before the best look; 0 where nothing was better than the start."""
+        return self.history[self._best_look].step
+
+    @property
+    def _best_look(self) -> int:
+        """Its place in the history."""
+        if not self.validation.contexts:  # unseen, the newest is best
+            return len(self.history) - 1
+        losses = [record.valid_loss for record in self.history]
+        return losses.index(min(losses))
 
     def advance(self, spent: float) -> Progress:
         """One batch, and a look at the validation windows if one is due; spent: seconds so far."""
@@ -180,16 +192,17 @@ class Trainer:
 
 
 def _optimizer(forecaster: Forecaster, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW; a skip that least squares have found learns slower, and does not decay to zero.
+    """AdamW; a skip that stays near to its start learns slower, and does not decay to zero.
 
-    Covariates ahead, which then begin at nothing, learn faster.
+    Covariates ahead, which begin at nothing beside a linear map, learn faster.
     """
     shares: dict[float, list[torch.nn.Parameter]] = {1.0: [], _SKIP_SHARE: [], _FUTR_SHARE: []}
     for name, weights in forecaster.named_parameters():
         share = 1.0
-        if schedule.start == "linear" and forecaster.head.skip is not None:
-            share = _SKIP_SHARE if name == "head.skip.weight" else share
+        if schedule.start != "naive" and forecaster.head.skip is not None:
             share = _FUTR_SHARE if name.startswith("head.futr_") else share
+            if schedule.start == "near" and name == "head.skip.weight":
+                share = _SKIP_SHARE
         shares[share].append(weights)
     groups = [
         {

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(ge=1)]
+Start = Literal["naive", "linear", "near"]
 
 
 class Schedule(BaseModel):
@@ -29,9 +30,10 @@ class Schedule(BaseModel):
     clip: Annotated[float, Field(gt=0.0)] = 1.0
     evaluations: Count = 12
     patience: Count = 6
-    start: Literal["naive", "linear"] = "naive"
-    """What the skip begins as: the seasonal naive forecast, learnt on like everything else, or the
-    map that least squares find, which the fit then strays from as far as there is data."""
+    start: Start = "naive"
+    """What the skip begins as: the seasonal naive forecast or the linear map that least squares
+    find, either learnt on like everything else; or that map, which the fit stays near to, straying
+    as far as there is data."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Annotated[int, Field(ge=0, le=256)] = 1
     """Threads that torch may use; 0 leaves torch's own choice. Two were slower on two cores:

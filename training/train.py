@@ -83,7 +83,7 @@ def _train(
 ) -> Trained:
     forecaster = new_forecaster(spec, schedule.seed)
     scale_covariates(forecaster, pasts)
-    found = look(forecaster, pasts, held.ends) if schedule.start == "linear" else None
+    found = look(forecaster, pasts, held.ends) if schedule.start != "naive" else None
     if found is not None:
         begin(forecaster, found)
         start = weights_of(forecaster)
@@ -92,11 +92,15 @@ def _train(
     trainer.take_best()
     if found is not None:
         lengths = np.array([past.y.shape[0] for past in pasts], dtype=np.int64)
-        draw_back(forecaster, start, lengths.tolist())
+        near = schedule.start == "near"
+        if near:
+            draw_back(forecaster, start, lengths.tolist())
         if not found.independent:
             keep_better(forecaster, start, newest(spec, pasts))
-        # what was kept for validation has told when to stop, and is learnt from now
-        move(forecaster, start, found, look(forecaster, pasts, lengths) or found)
+        # What was kept for validation has told when to stop, and is learnt from now; but by how the
+        # map would change with it, which tells nothing of a network that has strayed from the map.
+        if near or not trainer.best_step:
+            move(forecaster, start, found, look(forecaster, pasts, lengths) or found)
     return Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
 
 

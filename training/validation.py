@@ -14,10 +14,16 @@ from models.metrics import mase_scale, pinball, rmse
 from models.predict import predict
 from models.spec import Spec
 
-_ENOUGH = 16
-"""Windows that a panel of few series is given by holding back more than one a series."""
+_ENOUGH = 64
+"""Windows that a panel of few series is given by holding back more than one a series, as long as
+that is no more than a twelfth of it. Decision 32 has what fewer cost."""
+_FEW = 8
+"""Windows of a series that a sixth of it may be held back for."""
 _MOST = 128
 """Windows that are looked at: a look is to cost little beside the batches between two."""
+_SEEN = 1_024
+"""Steps before an origin that a look reads, or two windows where those are more: a state forgets
+what lies farther back, and to read three years of hours for each window took a quarter of a fit."""
 
 
 _Window = tuple[Context, NDArray[np.float64], float]
@@ -27,8 +33,8 @@ _Window = tuple[Context, NDArray[np.float64], float]
 class Validation:
     """Forecast origins behind what is learnt from; none where the series are too short or constant.
 
-    ends: (n_series,) the leading steps of each series that are learnt from. contexts: V of them;
-    truth: (V, horizon) and scale: (V,) in data units.
+    ends: (n_series,) the leading steps of each series that are learnt from. contexts: V of them, of
+    the newest steps before their origins; truth: (V, horizon) and scale: (V,) in data units.
     """
 
     ends: NDArray[np.int64]
@@ -58,15 +64,16 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
     Raises ValueError where no series is left with two values to learn from.
     """
     season = spec.season[0] if spec.season else 1
-    wanted = max(1, min(8, _ENOUGH // max(1, len(pasts))))
+    wanted = max(1, _ENOUGH // max(1, len(pasts)))
     stride = max(1, spec.horizon // 2)
+    seen = max(_SEEN, 2 * spec.input_size)
     ends = np.zeros(len(pasts), dtype=np.int64)
     windows: list[_Window] = []
     for row, past in enumerate(pasts):
         length = past.y.shape[0]
-        held = min(
-            spec.horizon + stride * (wanted - 1), max(length // 6, min(spec.horizon, length // 3))
-        )
+        few = min(spec.horizon + stride * (_FEW - 1), length // 6)
+        most = max(min(spec.horizon, length // 3), few, length // 12)
+        held = min(spec.horizon + stride * (wanted - 1), most)
         ends[row] = length - held
         scale = _scale(past.y[: ends[row]], season)
         for origin in range(int(ends[row]), length - min(held, spec.horizon) + 1, stride):
@@ -75,7 +82,7 @@ def validation(spec: Spec, pasts: Sequence[Context], *, seed: int) -> Validation
             truth[: ahead.size] = ahead
             newest = past.y[max(0, origin - spec.input_size) : origin]
             if scale > 0 and np.isfinite(truth).any() and np.isfinite(newest).any():
-                windows.append((until(spec, past, origin), truth, scale))
+                windows.append((until(spec, past, origin, most=seen), truth, scale))
     if not (ends >= 2).any():
         raise ValueError("no series is long enough to learn from")
     chosen = np.arange(len(windows))
@@ -96,13 +103,15 @@ def newest(spec: Spec, pasts: Sequence[Context]) -> Validation:
     return _held(spec, ends, [each for each in windows if each[2] > 0])
 
 
-def until(spec: Spec, past: Context, origin: int) -> Context:
-    """What is known of a series, whole in `past`, when its step `origin` is the first ahead."""
-    n_futr = spec.n_futr
-    known = np.concatenate([past.exog[:, past.exog.shape[1] - n_futr :], past.futr])
-    return Context(
-        past.y[:origin], past.exog[:origin], known[origin : origin + spec.horizon], past.stat
-    )
+def until(spec: Spec, past: Context, origin: int, *, most: int | None = None) -> Context:
+    """What is known of a series, whole in `past`, when its step `origin` is the first ahead.
+
+    most: of the steps before it, the newest; None keeps all.
+    """
+    before = slice(0 if most is None else max(0, origin - most), origin)
+    ahead = past.exog[origin : origin + spec.horizon, past.exog.shape[1] - spec.n_futr :]
+    futr = np.concatenate([ahead, past.futr])[: spec.horizon]
+    return Context(past.y[before], past.exog[before], futr, past.stat)
 
 
 def _held(spec: Spec, ends: NDArray[np.int64], windows: Sequence[_Window]) -> Validation:

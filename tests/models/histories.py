@@ -63,9 +63,11 @@ def specs(draw: st.DrawFn) -> Spec:
         lags=draw(st.integers(1, size)),
         quantiles=draw(st.sampled_from([(), (0.5,), (0.1, 0.5, 0.9)])),
         skip=draw(st.booleans()),
+        gated=draw(st.sampled_from([0, 5])),
         sees_gaps=draw(st.booleans()),
         fills_gaps=draw(st.booleans()),
         transform=draw(st.sampled_from(["none", "log"])),
+        resolution=draw(st.sampled_from([0.0, 1.5])),
         nonnegative=draw(st.booleans()),
         calendar=calendar,
         holidays=draw(st.sampled_from([None, FREE])) if calendar else None,
@@ -81,6 +83,9 @@ def loud(spec: Spec, seed: int) -> Forecaster:
     forecaster = new_forecaster(spec, seed)
     with torch.no_grad():
         forecaster.head.state.weight.mul_(10.0)
+        if spec.gated:  # what begins at nothing
+            random = torch.Generator().manual_seed(seed)
+            forecaster.head.gate_output.weight.uniform_(-1.0, 1.0, generator=random)
         forecaster.encoder.exog_loc.fill_(0.3)
         forecaster.encoder.exog_scale.fill_(2.0)
     return forecaster

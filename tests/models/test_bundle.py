@@ -50,8 +50,9 @@ def bundle(intact: Path, tmp_path: Path) -> Path:
         {"quantiles": (), "skip": False, "layers": 2},
         {"calendar": (), "hist_exog": (), "futr_exog": (), "stat_exog": ()},
         {"transform": "log", "lags": 12, "sees_gaps": False},
+        {"gated": 3},
     ],
-    ids=["covariates", "point", "bare", "log"],
+    ids=["covariates", "point", "bare", "log", "gated"],
 )
 def test_a_bundle_gives_back_the_same_forecasts_bit_for_bit(
     tmp_path: Path, cell: str, changes: dict[str, object]
@@ -224,15 +225,17 @@ def test_the_memory_comes_back_and_a_bundle_without_one_is_read(bundle: Path) ->
     assert read_bundle(bundle)[1].memory is None
 
 
-def test_a_network_from_before_gaps_were_filled_forecasts_as_it_did(bundle: Path) -> None:
+def test_a_version_from_before_some_fields_of_a_spec_forecasts_as_it_did(bundle: Path) -> None:
     was, _ = read_bundle(bundle)
     older = json.loads((bundle / MANIFEST).read_bytes())
-    del older["spec"]["fills_gaps"]
+    del older["spec"]["fills_gaps"], older["spec"]["gated"], older["spec"]["resolution"]
     spec_digest = sha256(strict_json.canonical(older["spec"])).hexdigest()
     (bundle / WEIGHTS).write_bytes(weights.pack(was.state_dict(), spec_digest))
     reseal(bundle, older)
     read, _ = read_bundle(bundle)
     assert not read.spec.fills_gaps
+    assert not read.spec.gated
+    assert not read.spec.resolution
     gaps = [context(spec(), 40)]
     np.testing.assert_array_equal(predict(read, gaps), predict(was, gaps))
 

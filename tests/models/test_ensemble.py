@@ -33,11 +33,21 @@ def unsorted(forecaster: Forecaster, length: int, seed: int) -> torch.Tensor:
 
 @torch.inference_mode()
 @settings(max_examples=30)
-@given(members_of, st.integers(1, 40), st.booleans(), st.sampled_from([(), ("price",)]))
+@given(
+    members_of,
+    st.integers(1, 40),
+    st.fixed_dictionaries(
+        {
+            "skip": st.booleans(),
+            "gated": st.sampled_from([0, 5]),
+            "futr_exog": st.sampled_from([(), ("price",)]),
+        }
+    ),
+)
 def test_an_ensemble_says_the_mean_of_what_its_members_say(
-    cells: list[Recurrence], length: int, skip: bool, futr: tuple[str, ...]
+    cells: list[Recurrence], length: int, shape: dict[str, Any]
 ) -> None:
-    shape: dict[str, Any] = {"layers": 2, "skip": skip, "futr_exog": futr, "stat_exog": ("area",)}
+    shape |= {"layers": 2, "stat_exog": ("area",)}
     members = [loud(spec_of(cell=cell, **shape), seed) for seed, cell in enumerate(cells)]
     expected = torch.stack([unsorted(member, length, 3) for member in members]).mean(0)
     torch.testing.assert_close(unsorted(ensemble(members), length, 3), expected)

@@ -256,15 +256,16 @@ def test_a_season_longer_than_the_lags_is_left_to_the_last_value() -> None:
     st.tuples(st.floats(1e-3, 1e3), st.floats(-100.0, 100.0)),
     seeds,
 )
-def test_a_forecast_moves_and_stretches_with_its_series(
+def test_a_forecast_moves_and_stretches_with_its_series_and_their_resolution(
     spec: Spec, length: int, gaps: str, change: tuple[float, float], seed: int
 ) -> None:
     factor, shift = change
     spec = spec.model_copy(update={"transform": "none", "nonnegative": False})
-    forecaster, context = loud(spec, seed), context_of(spec, length, seed, gaps)
+    stretched = spec.model_copy(update={"resolution": factor * spec.resolution})
+    context = context_of(spec, length, seed, gaps)
     moved = replace(context, y=factor * (context.y + shift))
     outputs = []
-    for each in (context, moved):
+    for forecaster, each in ((loud(spec, seed), context), (loud(stretched, seed), moved)):
         young = forecaster.initial_state(1, stat_of(each))
         state = forecaster.replay(young, steps_of(each))
         window = forecaster.encoder.scaled(state.ring)

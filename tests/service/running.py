@@ -31,8 +31,15 @@ def running(settings: Settings) -> Iterator[str]:
 
 
 def ready(url: str) -> None:
-    """Wait until the service is ready."""
-    eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+    """Wait until the service is ready; no answer in time is as much as not ready."""
+
+    def is_ready() -> bool:
+        try:
+            return httpx.get(f"{url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(is_ready)
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 120.0) -> None:

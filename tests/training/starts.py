@@ -37,9 +37,21 @@ def autoregressive(length: int, seed: int = 0, noise: float = 1.0) -> Values:
     return y + 100.0
 
 
-def started(pasts: list[Context], **changes: Any) -> Forecaster:
+def regimes(length: int, seed: int = 0) -> Values:
+    """Another season above the level than below it, which no one linear map can know."""
+    random, y = np.random.default_rng(seed), np.full(length, 100.0)
+    for t in range(4, length):
+        turned = 1.0 if y[t - 4 : t].mean() > 100.0 else -1.0
+        y[t] = 100.0 + turned * (y[t - 2] - 100.0) * 0.9 + random.normal()
+    return y
+
+
+def started(
+    pasts: list[Context], ends: NDArray[np.int64] | None = None, /, **changes: Any
+) -> Forecaster:
+    """At what their values before `ends`, all by default, tell."""
     forecaster = new_forecaster(spec_of(**changes), 0)
-    found = look(forecaster, pasts, ends_of(pasts))
+    found = look(forecaster, pasts, ends_of(pasts) if ends is None else ends)
     assert found is not None
     begin(forecaster, found)
     return forecaster.eval()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,14 +12,17 @@ import torch
 from models.forecaster import Forecaster, new_forecaster
 from models.predict import predict
 from tests.training.panels import panel_of, seasonal, spec_of
-from tests.training.starts import autoregressive, ends_of, pasts_of, started, told
+from tests.training.starts import autoregressive, ends_of, pasts_of, regimes, started, told
+from tests.training.trainers import schedule_of
 from training.beginning import begin, draw_back, keep_better, move, weights_of
 from training.contexts import context
 from training.defaults import default_schedule
 from training.fit import fit
 from training.linear_start import look
-from training.schedule import Schedule
-from training.validation import newest
+from training.loop import Trainer
+from training.schedule import Schedule, Start
+from training.train import train_members
+from training.validation import newest, validation
 
 
 def trained(forecaster: Forecaster) -> None:
@@ -42,19 +48,28 @@ def test_the_less_data_the_nearer_forecasts_stay_to_the_start() -> None:
     assert far[0] < far[1] < far[2]
 
 
-def test_covariates_ahead_begin_at_nothing_and_are_drawn_back_as_gates_are() -> None:
-    forecaster = new_forecaster(spec_of(futr_exog=("price",)), 0)
+@pytest.mark.parametrize("part", ["futr_exog", "gated"])
+def test_what_begins_at_nothing_is_drawn_back_as_gates_are(part: str) -> None:
+    changes = {"futr_exog": ("price",)} if part == "futr_exog" else {"gated": 5}
+    forecaster = new_forecaster(spec_of(**changes), 0)
     pasts = pasts_of(seasonal(60))
     begin(forecaster, told())
     start = weights_of(forecaster)
     h, z = torch.randn(5, 4), torch.randn(5, 8)
-    futr = 3.0 * torch.randn(5, 3, 1)
-    torch.testing.assert_close(forecaster.head(h, z, futr), forecaster.head(h, z, None))
+    futr = 3.0 * torch.randn(5, 3, 1) if part == "futr_exog" else None
+
+    def with_and_without() -> tuple[torch.Tensor, torch.Tensor]:
+        bare = deepcopy(forecaster.head)
+        torch.nn.init.zeros_((bare.gate_output if part == "gated" else bare.futr_output).weight)
+        return forecaster.head(h, z, futr), bare(h, z, futr)
+
+    torch.testing.assert_close(*with_and_without())
     trained(forecaster)
-    added = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
+    whole, bare = with_and_without()
+    added = whole - bare
     draw_back(forecaster, start, [past.y.size for past in pasts])
-    kept = forecaster.head(h, z, futr) - forecaster.head(h, z, None)
-    torch.testing.assert_close(kept, added * (20 / 80))
+    whole, bare = with_and_without()
+    torch.testing.assert_close(whole - bare, added * (20 / 80))
 
 
 @pytest.mark.parametrize("less", [100, 195])
@@ -98,7 +113,7 @@ def test_what_is_better_near_ahead_alone_is_not_kept() -> None:
         random = np.random.default_rng(seed)
         ys.append(50 + 9 * np.tile(random.normal(size=6), 4)[:20] + random.normal(size=20))
     panel = panel_of(*ys)
-    schedule = Schedule(batches=100, lanes=16, steps=16, origins=8, start="linear", threads=1)
+    schedule = Schedule(batches=100, lanes=16, steps=16, origins=8, start="near", threads=1)
     learnt, none = (
         fit(panel, spec, schedule.model_copy(update={"learning_rate": rate}))
         for rate in (1e-2, 1e-12)
@@ -134,9 +149,10 @@ def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:
     assert off.mean() < 0.003 * np.stack(ys).std()
 
 
-def test_a_fit_that_learns_nothing_better_is_its_start() -> None:
+@pytest.mark.parametrize("start", ["linear", "near"])
+def test_a_fit_that_learns_nothing_better_is_its_start(start: Start) -> None:
     schedule = Schedule(
-        batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, start="linear", threads=1
+        batches=10, lanes=4, steps=16, origins=8, learning_rate=1e-12, start=start, threads=1
     )
     panel = panel_of(*(autoregressive(200, seed) for seed in range(3)))
     found = fit(panel, spec_of(), schedule)
@@ -144,3 +160,25 @@ def test_a_fit_that_learns_nothing_better_is_its_start() -> None:
     assert found.history[0].train_loss is None
     losses = [record.valid_loss for record in found.history]
     np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "patience", "strays"), [(0.1, 4, True), (0.5, 1, False)])
+def test_what_has_strayed_is_left_alone_and_the_start_learns_from_all(
+    rate: float, patience: int, strays: bool
+) -> None:
+    """With `linear`; what stays near is always put right by the newest values."""
+    changes: dict[str, Any] = {"gated": 8, "layers": 2}
+    spec = spec_of(**changes)
+    schedule = schedule_of(batches=100, start="linear", learning_rate=rate, patience=patience)
+    pasts = pasts_of(*(regimes(400, seed) for seed in range(3)))
+    held = validation(spec, pasts, seed=0)
+    (trained,) = train_members(spec, schedule, pasts, held, checkpoint=None, report=lambda _: None)
+    trainer = Trainer(started(pasts, held.ends, **changes), schedule, pasts, held)
+    trainer.look_first()
+    while not trainer.finished:
+        trainer.advance(0.0)
+    trainer.take_best()
+    assert (trainer.best_step > 0) == strays
+    expected = trainer.forecaster if strays else started(pasts, **changes)
+    theirs, ours = (predict(each, pasts) for each in (expected, trained.forecaster))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models.timeline import Timeline
-from tests.training.panels import MIDNIGHT, panel_of, seasonal, series_of
+from tests.training.panels import MIDNIGHT, panel_of, series_of
 from training.defaults import default_schedule, default_spec, default_windows
 from training.panel import Panel
+from training.schedule import Start
 
 
 def panel(freq: str, *lengths: int) -> Panel:
@@ -66,10 +67,34 @@ def test_a_season_given_takes_the_place_of_the_frequency_s() -> None:
     assert (none.season, none.input_size) == ((), 48)
 
 
-@pytest.mark.parametrize(("amount", "hidden", "layers"), [(49_999, 48, 1), (50_000, 96, 2)])
-def test_much_data_takes_the_larger_network(amount: int, hidden: int, layers: int) -> None:
-    spec = default_spec(panel("h", amount // 2, amount - amount // 2), cell="lstm", horizon=24)
-    assert (spec.hidden_size, spec.layers) == (hidden, layers)
+SMALL, LARGE = (48, 1, 0), (96, 2, 128)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "network"),
+    [
+        ([4_999] * 10, SMALL),
+        ([5_000] * 10, LARGE),
+        ([9_999], SMALL),  # one series, and so a long one
+        ([10_000], LARGE),
+        ([10_000, 9_999], SMALL),
+        ([15_000, 5_000], LARGE),
+    ],
+)
+def test_much_data_take_the_larger_network_and_so_do_long_series(
+    lengths: list[int], network: tuple[int, int, int]
+) -> None:
+    hours = panel("h", *lengths)
+    spec = default_spec(hours, cell="lstm", horizon=24)
+    assert (spec.hidden_size, spec.layers, spec.gated) == network
+    schedule = default_schedule(hours)
+    large = network == LARGE
+    assert (schedule.batches, schedule.learning_rate) == ((1500, 3e-3) if large else (600, 2e-3))
+
+
+def test_what_was_not_observed_makes_no_series_long() -> None:
+    y = np.where(np.arange(20_000) % 3, np.nan, 1.0 + np.arange(20_000))
+    assert default_spec(panel_of(y), cell="gru", horizon=24).hidden_size == SMALL[0]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +122,25 @@ def test_only_what_is_always_positive_is_thought_of_in_logarithms(
 def test_what_never_was_negative_is_forecast_from_zero_on(least: float, nonnegative: bool) -> None:
     y = np.array([*range(3, 60), least])
     assert default_spec(panel_of(y), cell="gru", horizon=3).nonnegative == nonnegative
+
+
+@pytest.mark.parametrize(
+    ("y", "resolution"),
+    [
+        ([0.0, 3.0, 2.0, np.nan, 0.0, 7.0], 1.0),
+        ([-1.5, 0.0, 2.0, 2.5], 0.5),
+        ([0.0, 1.0, 1.0 + 1e-9, 3.0], 1e-9),
+        ([3.0, 2.0, 1.0, 7.0], 1.0),  # unseen in the logarithm; a search may go without that
+        ([0.0] * 4, 0.0),
+        ([-1.7e308, 0.0, 1.7e308], 1.7e308),
+        ([-1.7e308, 1.7e308], 0.0),
+    ],
+)
+def test_the_resolution_of_data_is_the_least_step_between_two_values(
+    y: list[float], resolution: float
+) -> None:
+    spec = default_spec(panel_of(np.array(y)), cell="gru", horizon=3)
+    assert spec.resolution == pytest.approx(resolution)
 
 
 def test_a_value_next_to_nothing_is_taken_for_zero() -> None:
@@ -158,6 +202,18 @@ def test_a_retraining_is_judged_by_windows_that_the_data_can_spare(
     assert default_windows(panel("h", *lengths), horizon) == windows
 
 
-def test_little_data_begin_with_the_line_and_much_with_seasonal_naive() -> None:
-    assert default_schedule(panel_of(seasonal(200))).start == "linear"
-    assert default_schedule(panel_of(seasonal(50_000))).start == "naive"
+@pytest.mark.parametrize(
+    ("lengths", "start"),
+    [
+        ([200], "near"),
+        ([9_999], "near"),
+        ([10_000], "linear"),
+        ([10_000] * 7, "linear"),
+        ([9_999] * 5, "near"),
+        ([1_000] * 50, "naive"),  # too unlike for one map
+    ],
+)
+def test_training_begins_with_the_line_but_for_many_short_series(
+    lengths: list[int], start: Start
+) -> None:
+    assert default_schedule(panel("h", *lengths)).start == start

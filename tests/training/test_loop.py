@@ -78,7 +78,7 @@ def test_without_a_window_to_validate_on_all_batches_are_done_and_the_newest_tak
     ended(trainer)
     newest = trainer.forecaster.head.state.weight.clone()
     trainer.take_best()
-    assert trainer.batch == 12
+    assert trainer.batch == trainer.best_step == 12
     assert not torch.equal(newest, untrained)
     assert torch.equal(trainer.forecaster.head.state.weight, newest)
 

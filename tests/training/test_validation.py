@@ -54,8 +54,27 @@ def test_windows_lie_behind_what_is_learnt_and_within_the_series(
 
 
 def test_few_series_are_held_back_more_of() -> None:
-    assert len(of_lengths(200).contexts) == 8
+    assert len(of_lengths(900).contexts) == 64
+    assert len(of_lengths(600, 601, 602, 603).contexts) == 64
     assert len(of_lengths(*range(200, 240)).contexts) == 40
+
+
+def test_the_shorter_a_series_the_fewer_windows_are_held_back() -> None:
+    assert of_lengths(480).ends.tolist() == [440]  # a twelfth
+    assert of_lengths(90).ends.tolist() == [80]  # eight windows, which are less than a sixth
+    assert of_lengths(36).ends.tolist() == [30]  # a sixth
+    assert of_lengths(12).ends.tolist() == [9]  # a horizon
+    assert of_lengths(6).ends.tolist() == [4]  # a third
+
+
+def test_of_a_long_history_the_newest_steps_are_read() -> None:
+    long = past_of(seasonal(3_000))
+    held = validation(SPEC, [long], seed=0)
+    assert {context.y.size for context in held.contexts} == {1_024}
+    newest_known = held.contexts[-1].y
+    np.testing.assert_array_equal(newest_known, long.y[: 3_000 - SPEC.horizon][-1_024:])
+    wide = SPEC.model_copy(update={"input_size": 800, "lags": 8})
+    assert {context.y.size for context in validation(wide, [long], seed=0).contexts} == {1_600}
 
 
 def test_of_many_series_a_seeded_part_is_looked_at() -> None:

@@ -32,12 +32,15 @@ def pair(versions: dict[str, list[Loaded]], request: pytest.FixtureRequest) -> l
     return versions[request.param]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look leaves nothing, however slow the machine is."""
+    monkeypatch.setattr(shadow, "_BUSY_SECONDS", 60.0)
+
+
 @pytest.fixture
-def run(
-    stored: Database, tmp_path: Path, pair: list[Loaded], monkeypatch: pytest.MonkeyPatch
-) -> Run:
+def run(stored: Database, tmp_path: Path, pair: list[Loaded]) -> Run:
     """run(body) runs body(a stage, a new stream that may have 10 steps late)."""
-    monkeypatch.setattr(shadow, "_BUSY_SECONDS", 60.0)  # a look leaves nothing, however slow
 
     def run(body: Callable[[Stage, PlainStream], Coroutine[Any, Any, None]]) -> None:
         async def work() -> None:

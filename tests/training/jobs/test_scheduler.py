@@ -63,8 +63,8 @@ def ticked(scheduler: Scheduler, until: Callable[[], bool]) -> None:
 
 
 def fitting(database: Database, tmp_path: Path, task: str = "steps") -> Run:
-    """A run that takes a while."""
-    data = write_series(tmp_path / "series.csv")
+    """A run that takes half a minute: longer than it takes to be seen and stopped."""
+    data = write_series(tmp_path / "series.csv", length=3_000, n_series=8)
     options = '{"horizon":4,"season":[4],"cells":["lstm"],"threads":1}'
     return asked(database, str(data), task=task, options=options)
 

@@ -56,3 +56,10 @@ def test_values_that_have_no_logarithm_are_taken_as_they_are(low: float) -> None
     y = np.where(np.arange(100) % 4 == 0, low, 5.0)
     assert space_of(y).transforms == ("none",)
     assert space_of(y + 2.0).transforms == ("none", "log")
+
+
+def test_counts_that_are_tried_without_a_logarithm_keep_their_resolution() -> None:
+    space = space_of(np.arange(100.0) % 4 + 1.0)
+    assert space.defaults["transform"] == "log"
+    spec, _ = space.at({**space.defaults, "transform": "none"})
+    assert spec.resolution == 1.0
