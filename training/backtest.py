@@ -114,12 +114,15 @@ def backtest(
     step_size: int | None = None,
     cutoff: Clock | None = None,
     seed: int = 0,
+    told: Callable[[str], None] = lambda _: None,
 ) -> Backtest:
     """Forecast every window with every contender and baseline, and score them.
 
     spec says the horizon, the season that errors are scaled by (its first) and the quantile levels
     (the default ones for a point head); baselines are fitted to it. `n_windows`, `step_size` and
     `cutoff` are those of `rolling_windows`; seed draws the series of a baseline that takes a few.
+    told: called with the name of each forecaster before it forecasts.
+
     Raises ValueError where no series has a window, two share a name, a contender's horizon is too
     short, or a forecast has the wrong shape.
     """
@@ -136,13 +139,15 @@ def backtest(
     )
     levels = spec.quantiles or DEFAULT_QUANTILES
     there = windows.origins >= 0
-    forecasts = {
-        name: _forecasts(panel, windows, name, one, there) for name, one in contenders.items()
-    }
+    forecasts: dict[str, Forecasts] = {}
+    for name, one in contenders.items():
+        told(name)
+        forecasts[name] = _forecasts(panel, windows, name, one, there)
     bare = spec.model_copy(update={"quantiles": levels})
     for baseline in baselines:
         asked = there & _sample(len(there), baseline.max_series, seed)[:, None]
         one = _fitted(baseline, bare)
+        told(baseline.name)
         forecasts[baseline.name] = _forecasts(panel, windows, baseline.name, one, asked)
     return judge(windows, forecasts, levels)
 

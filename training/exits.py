@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -53,17 +54,32 @@ def faults(stopped: str = "Stopped.") -> Iterator[None]:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does."""
+def terminable(told: threading.Event | None = None) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the block with KeyboardInterrupt.
+
+    So does what a library makes of that: an import of native code that is interrupted fails with
+    ImportError. A Ctrl-C that is ignored, as in a shell's background, stays so. told: set when
+    either comes.
+    """
+    came = told or threading.Event()
 
     def interrupt(*_: object) -> NoReturn:
+        came.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heard = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        heard.append(signal.SIGINT)
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
+    except Exception as error:
+        if came.is_set():
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(reason: str) -> NoReturn:

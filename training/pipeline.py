@@ -63,7 +63,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a plan tells while it runs: a stage began, or a batch of a candidate's fit is done."""
+    """What a plan tells while it runs: a stage began, or a batch of a candidate's fit is done.
+
+    candidate: whose stage it is; of the backtest, whichever forecaster is scored next.
+    """
 
     stage: str
     candidate: str | None = None
@@ -134,7 +137,6 @@ def register(
     fits = {}
     for candidate in plan.candidates:
         fits[candidate.name] = _fit(panel, plan, candidate, ends, report)
-    report(Report("backtest"))
     baselines = default_baselines(judge)
     ours = {name: contender(each.forecaster) for name, each in fits.items()}
     result = backtest(
@@ -144,6 +146,7 @@ def register(
         baselines,
         n_windows=plan.n_windows,
         step_size=plan.step_size,
+        told=lambda name: report(Report("backtest", name)),
     )
     versions: dict[str, int] = {}
     for candidate in plan.candidates:

@@ -18,7 +18,7 @@ from rich.progress import (
 from training.pipeline import Report
 
 _STAGES = {
-    "backtest": "Backtesting against seasonal naive and exponential smoothing",
+    "backtest": "Backtesting",
     "register": "Logging and registering",
     "promote": "Choosing the champion",
 }

@@ -44,7 +44,7 @@ _BOUNDARIES = (
     "snapshot taken",
     "fit gru",
     "look gru",
-    "backtest",
+    "backtest gru",
     "register gru",
     "promote",
     "promoted",

@@ -48,7 +48,10 @@ def test_a_plan_goes_through_its_stages_in_order(done: Done) -> None:
     assert stages == [
         ("fit", "lstm"),
         ("fit", "gru"),
-        ("backtest", None),
+        ("backtest", "lstm"),
+        ("backtest", "gru"),
+        ("backtest", "seasonal_naive"),
+        ("backtest", "auto_ets"),
         ("register", "lstm"),
         ("register", "gru"),
         ("promote", None),
@@ -123,7 +126,7 @@ def at(stage: str, candidate: str | None, batch: int | None = None) -> Callable[
     [
         pytest.param(("fit", "lstm", 1), marks=pytest.mark.slow),
         ("fit", "gru", 13),
-        pytest.param(("backtest", None), marks=pytest.mark.slow),
+        pytest.param(("backtest", "auto_ets"), marks=pytest.mark.slow),
         ("register", "gru"),
         pytest.param(("promote", None), marks=pytest.mark.slow),
     ],

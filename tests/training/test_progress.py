@@ -19,7 +19,7 @@ def test_every_bar_ends_with_its_fit() -> None:
         tell(Report("fit", "LSTM"))
         tell(Report("fit", "LSTM", Progress(batch=40, batches=40, loss=0.5, record=None)))
         tell(Report("fit", "LSTM+GRU"))
-        tell(Report("backtest"))
+        tell(Report("backtest", "LSTM"))
     last_frame = text.getvalue().rpartition("LSTM ")[2]
     assert "LSTM+GRU" in last_frame
     assert last_frame.count("100%") == 2

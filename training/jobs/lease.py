@@ -47,13 +47,15 @@ class _Told:
 class Lease:
     """One attempt at a run. Its methods may be called from any thread.
 
-    lost: set when the lease is known to be lost; cancelled: when somebody wants the run stopped.
+    lost: set when the lease is known to be lost; cancelled: when somebody wants the run stopped;
+    leaving: to be set when this process is told to end.
     """
 
     def __init__(self, database: Database, run: Run, seconds: float) -> None:
         self.token = Token(run.id, run.fence)
         self.lost = threading.Event()
         self.cancelled = threading.Event()
+        self.leaving = threading.Event()
         self._database = database
         self._lease = int(seconds * 1000)
         self._told = _Told(run.stage, run.progress, run.log.splitlines())
@@ -95,13 +97,23 @@ class Lease:
     def mark(self) -> None:
         """A heartbeat now, unless the database is away.
 
-        To be called where the work may stop. Raises LeaseLostError, and RunCancelledError where the
-        run is cancelled and nobody was told so yet.
+        To be called where the work may stop. Raises LeaseLostError, RunCancelledError where the run
+        is cancelled and nobody was told so yet, and what `go_on` raises.
         """
+        self.go_on()
         with suppress(StoreDownError):
             self.beat()
         if self._stops_now():
             raise RunCancelledError(f"run {self.token.run} is cancelled")
+
+    def go_on(self) -> None:
+        """Raise KeyboardInterrupt where this process was told to end and is still at work.
+
+        What a signal's handler raises is lost where it comes while Python clears up after an object
+        (import locks, for one), and the work would go on to its end.
+        """
+        if self.leaving.is_set():
+            raise KeyboardInterrupt
 
     def fence(self) -> None:
         """Return only if the lease is held now. To be called right before what must not be late.

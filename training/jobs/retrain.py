@@ -217,6 +217,7 @@ def _reporter(plan: Plan, lease: Lease, told: Callable[[str], None]) -> Callable
             lease.mark()
             told(f"fit {name}")
             return
+        lease.go_on()
         lease.tell(progress=begun + share * at.batch / at.batches)
         if at.record is not None:
             lease.tell(

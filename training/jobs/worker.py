@@ -52,7 +52,8 @@ def _attempt(run: Run, database: Database, settings: Settings) -> int:
     try:
         with lease.kept(changed), terminable():
             try:
-                retrain(run, lease, database, settings)
+                with terminable(lease.leaving):
+                    retrain(run, lease, database, settings)
             except (KeyboardInterrupt, RunCancelledError):
                 _stopped(lease)
                 return STOPPED

@@ -178,11 +178,13 @@ def _processes(
 
 
 def _child(search: Search, seed: int, says: Connection) -> None:
-    with suppress(KeyboardInterrupt), terminable():
-        try:
+    try:
+        with terminable():
             work(search, seed)
-        except Exception as error:  # noqa: BLE001 - told to people by the process that they started
-            says.send(str(error) or type(error).__name__)
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:  # noqa: BLE001 - told to people by the process that they started
+        says.send(str(error) or type(error).__name__)
 
 
 def _facts(search: Search, jobs: int) -> dict[str, str]:

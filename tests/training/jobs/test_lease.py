@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from store.migrate import migrate
 from store.runs import Run, cancel_run
 from store.tables import retrain_runs
 from tests.training.retrains import asked, claimed, found, left
+from training.exits import terminable
 from training.jobs.lease import Lease, LeaseLostError, RunCancelledError
 
 
@@ -113,6 +117,26 @@ def test_a_cancelled_run_and_a_lost_one_are_noticed(database: Database, run: Run
             connection.execute(update(retrain_runs).values(fence=run.fence + 1))
         assert noticed.acquire(timeout=10)
         assert lease.lost.is_set()
+
+
+def test_a_process_that_is_told_to_end_does_even_where_the_interrupt_is_lost(
+    database: Database, run: Run
+) -> None:
+    class Cleared:
+        """What is raised here is printed, and forgotten."""
+
+        def __del__(self) -> None:
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(10.0)
+
+    lease = Lease(database, run, 60.0)
+    with terminable(lease.leaving):
+        lease.go_on()
+        Cleared()
+        for place in (lease.go_on, lease.mark):
+            with pytest.raises(KeyboardInterrupt):
+                place()
 
 
 def test_a_stage_that_begins_after_a_run_was_cancelled_ends_it_once(
