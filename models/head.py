@@ -60,12 +60,14 @@ class Head(nn.Module):
         state, skip = self.state, self.skip
         out = linear(h, state.weight, state.bias)
         out = out.view(*h.shape[:-1], self.horizon, self.outputs)
-        if skip is not None:
-            out.add_(linear(z, skip.weight).unsqueeze(-1))
+        level = None if skip is None else linear(z, skip.weight)  # (..., horizon)
         if self.gated:
             gate = torch.tanh(linear(h, self.gate_state.weight, self.gate_state.bias))
             drawn = linear(z, self.gate_input.weight) * gate  # (..., terms)
-            out.add_(linear(drawn, self.gate_output.weight).unsqueeze(-1))
+            added = linear(drawn, self.gate_output.weight)
+            level = added if level is None else level + added
+        if level is not None:
+            out.add_(level.unsqueeze(-1))
         if self.n_futr and futr is not None:
             mixed = torch.tanh(self.futr_input(futr) + self.futr_state(h)[..., None, :])
             out.add_(self.futr_output(mixed))  # (..., horizon, outputs)

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from .spec import Spec
 
+_FINITE = 700.0
+"""Where float64's exponential still is finite."""
+
 
 def to_network(y: Tensor, spec: Spec) -> Tensor:
     """Data units -> network units, elementwise, float64; NaN stays NaN.
@@ -20,10 +23,7 @@ def to_network(y: Tensor, spec: Spec) -> Tensor:
 
 def to_data(x: Tensor, spec: Spec) -> Tensor:
     """The inverse of `to_network`; it ascends, so quantiles stay quantiles."""
-    if spec.transform == "log":
-        # 700 is where float64's exponential still is finite
-        return x.clamp(-700.0, 700.0).sinh_().mul_(2 * spec.log_floor)
-    return x
+    return _sinh(x.clamp(-_FINITE, _FINITE), spec) if spec.transform == "log" else x
 
 
 def to_forecast(x: Tensor, spec: Spec) -> Tensor:
@@ -31,5 +31,14 @@ def to_forecast(x: Tensor, spec: Spec) -> Tensor:
 
     No loss of what then is observed becomes worse by it, as long as that is not negative either.
     """
-    # zero is zero in both units
-    return to_data(x.clamp_min(0.0) if spec.nonnegative else x, spec)
+    if not spec.nonnegative:
+        return to_data(x, spec)
+    if spec.transform == "log":  # zero is zero in both units
+        return _sinh(x.clamp(0.0, _FINITE), spec)
+    return x.clamp_min(0.0)
+
+
+def _sinh(x: Tensor, spec: Spec) -> Tensor:
+    """2c sinh x, in x's place: from the exponential, which takes half the time of torch's own."""
+    exp = x.exp_()
+    return exp.sub_(exp.reciprocal()).mul_(spec.log_floor)
