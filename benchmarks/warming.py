@@ -62,7 +62,8 @@ def main() -> None:
         for cell in _CELLS:
             spec = default_spec(case.known, cell=cell, horizon=case.horizon, season=case.season)
             ends = cutoffs(case.known, spec, case.n_windows, None)
-            fitted = fit(case.known, spec, default_schedule(case.known), cutoffs=ends)
+            schedule = default_schedule(case.known, horizon=case.horizon)
+            fitted = fit(case.known, spec, schedule, cutoffs=ends)
             print(f"{case.name}, {cell}", flush=True)
             report(case, fitted.forecaster, ends)
 

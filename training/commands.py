@@ -57,7 +57,7 @@ def candidates(
         return (Candidate("textbook", spec, schedule),)
     if horizon is None:
         raise ValueError("say how many steps to forecast: --horizon")
-    schedule = default_schedule(panel, seed=seed, threads=threads)
+    schedule = default_schedule(panel, horizon=horizon, seed=seed, threads=threads)
     return tuple(
         Candidate(
             cell,

@@ -142,7 +142,7 @@ def test_steps_that_no_whole_window_was_followed_by_repeat_the_season() -> None:
         season = np.tile(np.random.default_rng(seed).normal(size=4), 4)[:14]
         ys.append(50 + 9 * season + 3 * np.random.default_rng(100 + seed).normal(size=14))
     panel = panel_of(*ys)
-    fitted = fit(panel, spec, default_schedule(panel))
+    fitted = fit(panel, spec, default_schedule(panel, horizon=8))
     pasts = [context(panel, each, spec, 14) for each in panel.series]
     forecasts = predict(fitted.forecaster, pasts)[..., spec.quantiles.index(0.5)]
     off = np.abs(forecasts - np.stack([np.tile(y[-4:], 2) for y in ys]))

@@ -87,7 +87,7 @@ def test_much_data_take_the_larger_network_and_so_do_long_series(
     hours = panel("h", *lengths)
     spec = default_spec(hours, cell="lstm", horizon=24)
     assert (spec.hidden_size, spec.layers, spec.gated) == network
-    schedule = default_schedule(hours)
+    schedule = default_schedule(hours, horizon=24)
     large = network == LARGE
     assert (schedule.batches, schedule.learning_rate) == ((1500, 3e-3) if large else (600, 2e-3))
 
@@ -165,26 +165,26 @@ def test_covariates_and_the_calendar_come_with_the_panel() -> None:
 def test_batches_are_smaller_where_there_is_less_to_learn_from(
     lengths: tuple[int, ...], lanes: int, steps: int
 ) -> None:
-    schedule = default_schedule(panel("1", *lengths), seed=7, threads=2)
+    schedule = default_schedule(panel("1", *lengths), horizon=24, seed=7, threads=2)
     assert (schedule.lanes, schedule.steps) == (lanes, steps)
     assert schedule.origins <= schedule.steps
     assert (schedule.seed, schedule.threads) == (7, 2)
 
 
 def test_much_data_is_learnt_from_in_more_batches() -> None:
-    little, much = (default_schedule(panel("1", *[1000] * n)).batches for n in (49, 50))
+    little, much = (default_schedule(panel("1", *[1000] * n), horizon=24).batches for n in (49, 50))
     assert little < much
 
 
 def test_a_fit_takes_one_thread_unless_it_is_told_otherwise() -> None:
-    assert default_schedule(panel("h", 100)).threads == 1
-    assert default_schedule(panel("h", 100), threads=0).threads == 0
+    assert default_schedule(panel("h", 100), horizon=24).threads == 1
+    assert default_schedule(panel("h", 100), horizon=24, threads=0).threads == 0
 
 
 def test_no_series_at_all_have_defaults_too() -> None:
     empty = Panel(panel("h", 1).timeline, ())
     assert default_spec(empty, cell="lstm", horizon=3).input_size >= 1
-    assert default_schedule(empty).batches >= 1
+    assert default_schedule(empty, horizon=24).batches >= 1
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,17 @@ def test_a_retraining_is_judged_by_windows_that_the_data_can_spare(
 def test_training_begins_with_the_line_but_for_many_short_series(
     lengths: list[int], start: Start
 ) -> None:
-    assert default_schedule(panel("h", *lengths)).start == start
+    assert default_schedule(panel("h", *lengths), horizon=24).start == start
+
+
+def test_a_fit_that_begins_with_the_line_ends_with_its_cycle() -> None:
+    free, near = (default_schedule(panel("h", n), horizon=24) for n in (10_000, 9_999))
+    assert free.patience >= free.evaluations
+    assert near.patience < near.evaluations
+
+
+@pytest.mark.parametrize(("horizon", "origins"), [(1, 60), (96, 60), (336, 17), (9_000, 8)])
+def test_the_farther_is_forecast_the_fewer_are_the_origins_of_a_batch(
+    horizon: int, origins: int
+) -> None:
+    assert default_schedule(panel("h", 10_000), horizon=horizon).origins == origins

@@ -75,7 +75,8 @@ def test_a_stretch_without_demand_does_not_say_that_there_will_be_none() -> None
     for y in ys:
         y[-12:] = 0.0
     panel = panel_of(*ys)
-    spec, schedule = default_spec(panel, cell="gru", horizon=6), default_schedule(panel)
+    spec = default_spec(panel, cell="gru", horizon=6)
+    schedule = default_schedule(panel, horizon=6)
     fitted = fit(panel, spec, schedule, cutoffs=np.full(40, 60))
     pasts = [context(panel, series, spec, len(series)) for series in panel.series]
     assert not any(past.y[-spec.input_size :].any() for past in pasts)

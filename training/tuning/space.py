@@ -52,7 +52,7 @@ class Space:
         steps |= {horizon, 2 * horizon, spec.input_size // 2, 2 * spec.input_size}
         return cls(
             spec=spec,
-            schedule=default_schedule(panel, seed=seed, threads=threads),
+            schedule=default_schedule(panel, horizon=horizon, seed=seed, threads=threads),
             cells=tuple(cells),
             windows=tuple(sorted({spec.input_size} | {n for n in steps if 1 <= n <= most})),
             log_floor=log_floor(panel),

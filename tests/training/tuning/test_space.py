@@ -29,7 +29,7 @@ def test_the_defaults_are_a_point_of_the_space() -> None:
     suggested = space.suggest(FixedTrial(space.defaults))  # type: ignore[arg-type]  # as a trial is
     spec, schedule = space.at(suggested)
     assert spec == default_spec(panel, cell="lstm", horizon=4, season=(4,))
-    assert schedule == default_schedule(panel, seed=0, threads=1)
+    assert schedule == default_schedule(panel, horizon=4, seed=0, threads=1)
 
 
 @settings(max_examples=30, deadline=None)
