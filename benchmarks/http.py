@@ -43,7 +43,6 @@ from training.registry import Registry, open_client
 _CONNECTIONS, _ROUNDS, _ROUND_SECONDS = 16, 5, 4.0
 _HISTORY = 336  # steps of a single series, from raw history
 _SERIES, _LENGTH = 414, 850  # about M4 hourly
-_MUCH = 50_000  # values from which the default network is the larger one
 _BATCHES = 7
 
 Values = NDArray[np.float64]
@@ -180,7 +179,7 @@ def _context(y: Values) -> Context:
 
 def reference(cell: Cell, timeline: Timeline, calendar: tuple[CalendarFeature, ...] = ()) -> Spec:
     """What is measured: the defaults for hourly series, 48 steps ahead."""
-    panel = _panel(timeline, _MUCH)
+    panel = _panel(timeline, _SERIES * _LENGTH)  # as many values, for as large a network
     spec = default_spec(panel, cell=cell, horizon=48, season=(24, 168))
     return spec.model_copy(update={"calendar": calendar})
 

@@ -109,8 +109,8 @@ class Lease:
     def go_on(self) -> None:
         """Raise KeyboardInterrupt where this process was told to end and is still at work.
 
-        What a signal's handler raises is lost where it comes while Python clears up after an object
-        (import locks, for one), and the work would go on to its end.
+        What a signal's handler raises may be lost on its way (a library that tries an import, and
+        goes on without, catches what becomes of it), and the work would go on to its end.
         """
         if self.leaving.is_set():
             raise KeyboardInterrupt

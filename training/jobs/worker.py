@@ -52,7 +52,7 @@ def _attempt(run: Run, database: Database, settings: Settings) -> int:
     try:
         with lease.kept(changed), terminable():
             try:
-                with terminable(lease.leaving):
+                with terminable(lease.leaving):  # the outer one is for what follows, below
                     retrain(run, lease, database, settings)
             except (KeyboardInterrupt, RunCancelledError):
                 _stopped(lease)

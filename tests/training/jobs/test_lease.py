@@ -122,18 +122,11 @@ def test_a_cancelled_run_and_a_lost_one_are_noticed(database: Database, run: Run
 def test_a_process_that_is_told_to_end_does_even_where_the_interrupt_is_lost(
     database: Database, run: Run
 ) -> None:
-    class Cleared:
-        """What is raised here is printed, and forgotten."""
-
-        def __del__(self) -> None:
-            with suppress(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(10.0)
-
     lease = Lease(database, run, 60.0)
     with terminable(lease.leaving):
         lease.go_on()
-        Cleared()
+        with suppress(KeyboardInterrupt):  # as a library does that goes on without an import
+            os.kill(os.getpid(), signal.SIGTERM)
         for place in (lease.go_on, lease.mark):
             with pytest.raises(KeyboardInterrupt):
                 place()

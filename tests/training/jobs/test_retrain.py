@@ -93,3 +93,21 @@ def test_whoever_moves_the_alias_is_given_the_fence(
     assert calls == ["promote", "fence"]
     assert found(database, run).status == "running"
     assert [v.aliases for v in versions(Registry.embedded(tmp_path), TASK)] == [()]
+
+
+def test_a_run_that_was_told_to_end_ends_with_its_batch_though_the_interrupt_was_lost(
+    database: Database, tmp_path: Path
+) -> None:
+    asked(database, str(tmp_path / "series.csv"))
+    run = claimed(database)
+    assert run is not None
+    lease, stages = Lease(database, run, 600.0), list[str]()
+
+    def told(stage: str) -> None:
+        stages.append(stage)
+        if stage == "fit gru":
+            lease.leaving.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain.retrain(run, lease, database, settings_of(tmp_path), told)
+    assert stages[-1] == "fit gru"
