@@ -80,6 +80,7 @@ def test_a_fit_is_registered_and_made_champion(fitted: Fitted) -> None:
     assert "2 series, 240 values (0 missing), 0 to 119, frequency 1" in said
     assert "seasonal_naive" in said  # whole, at 80 columns too
     assert "Task steps: lstm is version 1." in said
+    assert re.search(r"lstm: (best after \d+ of \d+ batches|nothing that it learnt was)", said)
     assert "Version 1 is now champion" in said
     assert not (fitted.var / "fits" / "steps").exists()
     registry = Registry.embedded(fitted.var)

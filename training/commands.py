@@ -24,6 +24,7 @@ from training.columns import panel_for, words
 from training.compare import NEAR
 from training.contexts import context
 from training.defaults import default_schedule, default_spec
+from training.fit import Fit
 from training.load_version import find_version, load_version
 from training.panel import Panel
 from training.pipeline import Candidate, Outcome, Plan, cutoffs, run
@@ -114,9 +115,20 @@ def fit_panel(
     made = ", ".join(f"{name} is version {number}" for name, number in outcome.versions.items())
     console.print(f"Task {task}: {made}.", highlight=False, soft_wrap=True)
     for name, each in outcome.fits.items():
-        console.print(f"{name}: {_memory(each.memory)}.", highlight=False, soft_wrap=True)
+        told = "; ".join(filter(None, (_course(each), _memory(each.memory))))
+        console.print(f"{name}: {told}.", highlight=False, soft_wrap=True)
     console.print(_verdict(task, outcome), highlight=False, soft_wrap=True)
     return outcome
+
+
+def _course(made: Fit) -> str | None:
+    """Which look the weights are of; an ensemble has none, nor has a fit that could not look."""
+    if len(made.forecaster.spec.cells) > 1 or math.isnan(made.history[-1].valid_loss):
+        return None
+    best = min(made.history, key=lambda record: record.valid_loss)
+    if not best.step:
+        return "nothing that it learnt was better than its start"
+    return f"best after {best.step} of {made.history[-1].step} batches"
 
 
 def _memory(memory: Memory | None) -> str:
