@@ -21,6 +21,9 @@ Values = NDArray[np.float64]
 
 LARGEST_ETS_SEASON = 24
 """Beyond it exponential smoothing has more seasonal states than can be fitted; see `auto_ets`."""
+_LONGEST = 10_000
+"""Newest values that exponential smoothing is fitted to: it forgets, and 25,000 take 20 seconds a
+window. On two hourly series 6,000 did as well as 16,000 and 25,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ def auto_ets(spec: Spec, *, max_series: int | None = 50, n_jobs: int = 1) -> Bas
     A series too short for the season goes without it. A series that statsforecast fails on gives
     NaN rows. The median is the mean that statsforecast gives; quantiles are sorted.
 
-    It costs half a second a window for 960 values with season 24, seven for 14,400; so no more than
-    `max_series` series take part. n_jobs: processes to fit in.
+    It costs half a second a window for 960 values with season 24, five for 10,000; so no more than
+    `max_series` series take part, each with its newest 10,000 values. n_jobs: processes to fit in.
     """
     name = "auto_ets" if _season(spec) <= LARGEST_ETS_SEASON else "stl_auto_ets"
     return Baseline(name, partial(_auto_ets, n_jobs=n_jobs), max_series)
@@ -105,7 +108,7 @@ def _ets_or_nan(y: Values, season: int, horizon: int, quantiles: tuple[float, ..
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            values = _ets(models, filled(y), season, horizon, quantiles)
+            values = _ets(models, filled(y)[-_LONGEST:], season, horizon, quantiles)
     except Exception:  # noqa: BLE001 - statsforecast raises bare Exception where nothing fits
         return np.full((horizon, len(quantiles) or 1), np.nan)
     return np.where(np.isfinite(values).all(), values, np.nan)

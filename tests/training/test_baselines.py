@@ -81,6 +81,14 @@ def test_every_kind_of_series_gets_a_whole_forecast_or_none(season: int) -> None
             assert np.isnan(rows).all()
 
 
+def test_of_a_long_series_the_newest_values_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.baselines._LONGEST", 60)
+    y = seasonal(60)
+    longer = np.concatenate([np.full(40, 1e6), y])
+    short, long = auto_ets(SPEC).forecast(of(y, longer), SPEC)
+    np.testing.assert_array_equal(short, long)
+
+
 def test_a_point_head_gets_points() -> None:
     spec = spec_of(quantiles=())
     for baseline in default_baselines(spec):
