@@ -52,8 +52,9 @@ def main() -> None:
     # Before torch loads: its idle threads would spin, and on busy cores a fit then takes five times
     # the processor time (measured on two cores with three other processes).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The collector of cycles would go through what libraries make while they load again and again,
-    # which takes a fifth of the time until a command does anything.
+    # Products of single streams are too small to share between threads: that took thrice the time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # The collector of cycles goes through what loads again and again: a fifth of the start.
     gc.set_threshold(50_000, 50, 50)
     try:
         app()

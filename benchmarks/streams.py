@@ -34,6 +34,7 @@ from models.predict import predict
 from models.recurrent import Recurrent
 from models.spec import Cell
 from models.state import Steps
+from models.stepper import Stepper
 from models.timeline import Timeline
 
 _CONNECTIONS, _POSTS, _TURNS = 64, 150, 4
@@ -56,7 +57,7 @@ def main() -> None:
 
 def _steps(forecaster: Forecaster) -> None:
     """A step and its forecast, in turns with the bare network and with a pass over 960 values."""
-    spec = forecaster.spec
+    spec, stepper = forecaster.spec, Stepper(forecaster)
     random = np.random.default_rng(0)
     y = 500 + 100 * np.sin(np.arange(960) * 2 * np.pi / 24) + random.normal(size=960)
     exog = random.normal(size=(960, spec.exog_size)).astype(np.float32)
@@ -78,7 +79,7 @@ def _steps(forecaster: Forecaster) -> None:
                 forecaster.head(h, z, None)
 
             def step(state=state, value=value, known=known) -> None:  # type: ignore[no-untyped-def]
-                forecaster.step(state, value, known)
+                stepper.step(state, value, known)
 
             works: dict[str, Callable[[], object]] = {"bare": bare, "step": step}
             if n == 1:

@@ -17,7 +17,7 @@ from .spec import Spec
 
 # A window that never moves has no scale of its own: it is given this share of its level (a step of
 # the logarithm is a share already), the data's resolution where that is more, or next to nothing.
-_FLOOR = 1e-3
+FLOOR = 1e-3
 _TINY = 1e-8
 
 
@@ -93,9 +93,9 @@ class Encoder(nn.Module):
             spread = _norm(centred).mul_(values.shape[-1] ** -0.5)
             newest = share = torch.ones_like(spread)
         if self.relative_floor:
-            scale = torch.fmax(spread.double(), _FLOOR * loc.abs()).clamp_min_(self.least_scale)
+            scale = torch.fmax(spread.double(), FLOOR * loc.abs()).clamp_min_(self.least_scale)
         else:
-            scale = spread.clamp_min_(_FLOOR)
+            scale = spread.clamp_min_(FLOOR)
         if self.lags < values.shape[-1]:
             centred = centred[..., -self.lags :]
         z = centred / scale.float()  # (..., lags)
@@ -116,8 +116,12 @@ class Encoder(nn.Module):
                 given = exog[..., self.n_calendar :]
                 parts.append(given.eq(given).float())  # a NaN equals nothing
         if self.n_stat:
-            parts.append(((self.columns(stat) - self.stat_loc) / self.stat_scale).nan_to_num(0.0))
+            parts.append(self.static(stat))
         return torch.cat(parts, -1)
+
+    def static(self, stat: Tensor) -> Tensor:
+        """stat (..., S) in its own units -> (..., n_stat), scaled, zero where unknown."""
+        return ((self.columns(stat) - self.stat_loc) / self.stat_scale).nan_to_num(0.0)
 
     def columns(self, stat: Tensor) -> Tensor:
         """stat (..., S), numbers and places of categories -> (..., n_stat), a column a category."""

@@ -53,10 +53,7 @@ class Recurrent(nn.Module):
         `forward` at T = 1, without the setup of the fused kernel, which costs more than the step.
         """
         slots = list(memory.unbind(1))
-        # the list that the kernel hands to torch, four a layer
-        flat = cast("list[Tensor]", self.kernel._flat_weights)
-        for layer in range(self.layers):
-            weights = flat[4 * layer : 4 * layer + 4]
+        for layer, weights in enumerate(self.weights()):
             if self.cell == "lstm":
                 held = (slots[layer], slots[self.layers + layer])
                 x, slots[self.layers + layer] = torch.lstm_cell(x, held, *weights)
@@ -66,6 +63,12 @@ class Recurrent(nn.Module):
                 x = torch.rnn_tanh_cell(x, slots[layer], *weights)
             slots[layer] = x
         return x, torch.stack(slots, 1)
+
+    def weights(self) -> list[list[Tensor]]:
+        """Of each layer, those of the inputs, of the state before, and both biases."""
+        # the list that the kernel hands to torch, four a layer
+        flat = cast("list[Tensor]", self.kernel._flat_weights)
+        return [flat[4 * layer : 4 * layer + 4] for layer in range(self.layers)]
 
     def top(self, memory: Tensor) -> Tensor:
         """memory (n, slots, H) -> (n, H), the hidden state of the top layer."""
@@ -82,24 +85,29 @@ class SideBySide(nn.Module):
     def __init__(self, cells: Sequence[Recurrence], inputs: int, hidden: int, layers: int) -> None:
         super().__init__()
         self.members = nn.ModuleList(Recurrent(cell, inputs, hidden, layers) for cell in cells)
-        self._each = [cast("Recurrent", member) for member in self.members]
-        self._slots = [member.slots for member in self._each]
+        self.each = [cast("Recurrent", member) for member in self.members]
+        self._slots = [member.slots for member in self.each]
         self.slots = sum(self._slots)
 
     def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """x (n, T, D), memory (n, slots, H) -> outputs (n, T, members * H), memory after."""
-        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        parts = zip(self.each, torch.split(memory, self._slots, 1), strict=True)
         return _joined([member(x, part) for member, part in parts])
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """One step: x (n, D), memory (n, slots, H) -> output (n, members * H), memory after."""
-        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        parts = zip(self.each, torch.split(memory, self._slots, 1), strict=True)
         return _joined([member.step(x, part) for member, part in parts])
 
     def top(self, memory: Tensor) -> Tensor:
         """memory (n, slots, H) -> (n, members * H), the hidden states of the top layers."""
-        parts = zip(self._each, torch.split(memory, self._slots, 1), strict=True)
+        parts = zip(self.each, torch.split(memory, self._slots, 1), strict=True)
         return torch.cat([member.top(part) for member, part in parts], -1)
+
+
+def members(layers: Recurrent | SideBySide) -> list[Recurrent]:
+    """The recurrent layers that know nothing of each other: an ensemble's, or one cell's own."""
+    return [layers] if isinstance(layers, Recurrent) else layers.each
 
 
 def recurrent(spec: Spec, inputs: int) -> Recurrent | SideBySide:

@@ -8,17 +8,25 @@ from dataclasses import dataclass, field
 from models.forecaster import Forecaster
 from models.manifest import Manifest
 from models.spec import Spec
+from models.stepper import Stepper
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Loaded:
-    """A version, verified and warm. `source` is what the registry says it was made from."""
+    """A version, verified and warm.
+
+    source: what the registry says it was made from. stepper: its forecaster for single streams.
+    """
 
     task: str
     version: str
     source: str
     forecaster: Forecaster
     manifest: Manifest
+    stepper: Stepper = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stepper", Stepper(self.forecaster))
 
     @property
     def spec(self) -> Spec:

@@ -13,6 +13,7 @@ import torch
 from models.context import Context
 from models.forecaster import Forecaster
 from models.predict import predict, replayed
+from models.stepper import Stepper
 
 BATCH = 64
 """Series in the batch that is timed."""
@@ -40,11 +41,11 @@ def measure_latency(forecaster: Forecaster, given: Context) -> Latency:
     y = torch.from_numpy(given.y[-1:].astype(np.float64))
     exog = torch.from_numpy(given.exog[-1:])
     futr = torch.from_numpy(given.futr[None]) if spec.n_futr else None
-    batch = [given] * BATCH
+    batch, stepper = [given] * BATCH, Stepper(forecaster)
 
     def step() -> None:
         with torch.inference_mode():
-            forecaster.step(state, y, exog if spec.exog_size else None, futr)
+            stepper.step(state, y, exog if spec.exog_size else None, futr)
 
     return Latency(_median(step), _median(lambda: predict(forecaster, batch, batch_size=BATCH)))
 

@@ -111,16 +111,20 @@ def _round(
     y, exog = _steps(spec, legs, sum(counts))
     asking = [i for i, leg in enumerate(legs) if leg.turn is not None]
     futr = _futr(spec, [legs[i] for i in asking])
-    if len(asking) == len(legs) and max(counts) == min(counts) == 1:
-        states, values = forecaster.step(states, torch.from_numpy(y), torch.from_numpy(exog), futr)
+    given = torch.from_numpy(y), torch.from_numpy(exog)
+    once = max(counts) == min(counts) == 1
+    if once and len(asking) == len(legs):
+        states, values = loaded.stepper.step(states, *given, futr)
         return states, _hand_out(legs, asking, states, values)
+    if once and not asking:
+        return loaded.stepper.advance(states, *given), True
     if len(y):
         cuts = np.cumsum(counts)[:-1]
         states = advanced(forecaster, states, np.split(y, cuts), np.split(exog, cuts))
     if not asking:
         return states, True
     asked = states if len(asking) == len(legs) else states.take(torch.tensor(asking))
-    return states, _hand_out(legs, asking, states, forecaster.forecast(asked, futr))
+    return states, _hand_out(legs, asking, states, loaded.stepper.forecast(asked, futr))
 
 
 def _hand_out(

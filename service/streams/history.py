@@ -138,7 +138,7 @@ class Past:
         with torch.inference_mode():
             spec = self.loaded.spec
             futr = torch.from_numpy(known_ahead(spec, [at.head.ds])) if spec.n_futr else None
-            values = self.loaded.forecaster.forecast(at.arena.gather([at.row]), futr).numpy()[0]
+            values = self.loaded.stepper.forecast(at.arena.gather([at.row]), futr).numpy()[0]
         outcome = Outcome(Kind.REWOUND, ds, self.seq, steps=at.head.steps)
         finite = bool(np.isfinite(values).all())
         newest = ds if at.head.ds is None else at.head.ds

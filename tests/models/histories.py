@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.context import Context
 from models.forecaster import Forecaster, new_forecaster
@@ -141,3 +142,13 @@ def stat_of(*contexts: Context) -> torch.Tensor:
 
 def futr_of(*contexts: Context) -> torch.Tensor:
     return torch.from_numpy(np.stack([context.futr for context in contexts]))
+
+
+def assert_same(found: Tensor, expected: Tensor, scale: float = 1.0) -> None:
+    """Equal to 1e-5 of the value, or of what the window moves by."""
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * scale, equal_nan=True)
+
+
+def scale_of(steps: Steps) -> float:
+    """The largest value of a series, or one where there is none."""
+    return float(steps.y.abs().nan_to_num(0.0).amax()) if steps.y.numel() else 1.0

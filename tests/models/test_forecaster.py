@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from models.forecaster import Forecaster, new_forecaster
 from models.naive import seasonal_naive
@@ -18,9 +17,11 @@ from models.state import State, Steps
 from models.transform import to_forecast
 from tests.models.histories import (
     GAPS,
+    assert_same,
     context_of,
     futr_of,
     loud,
+    scale_of,
     spec_of,
     specs,
     stat_of,
@@ -32,19 +33,10 @@ lengths = st.one_of(st.integers(0, 20), st.sampled_from([127, 128, 129, 256, 257
 seeds = st.integers(0, 2**16)
 
 
-def assert_same(found: Tensor, expected: Tensor, scale: float = 1.0) -> None:
-    """Equal to 1e-5 of the value, or of what the window moves by."""
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * scale, equal_nan=True)
-
-
 def streamed(forecaster: Forecaster, state: State, steps: Steps) -> State:
     for step in range(len(steps)):
         state = forecaster.advance(state, steps.y[:, step], steps.exog[:, step])
     return state
-
-
-def scale_of(steps: Steps) -> float:
-    return float(steps.y.abs().nan_to_num(0.0).amax()) if steps.y.numel() else 1.0
 
 
 @torch.inference_mode()
