@@ -122,13 +122,12 @@ def fit_panel(
 
 
 def _course(made: Fit) -> str | None:
-    """Which look the weights are of; an ensemble has none, nor has a fit that could not look."""
-    if len(made.forecaster.spec.cells) > 1 or math.isnan(made.history[-1].valid_loss):
+    """Which look the weights are of; an ensemble has none."""
+    if made.best_step is None:
         return None
-    best = min(made.history, key=lambda record: record.valid_loss)
-    if not best.step:
-        return "nothing that it learnt was better than its start"
-    return f"best after {best.step} of {made.history[-1].step} batches"
+    if not made.best_step:
+        return "nothing that it learnt was clearly better than its start"
+    return f"best after {made.best_step} of {made.history[-1].step} batches"
 
 
 def _memory(memory: Memory | None) -> str:

@@ -37,7 +37,8 @@ class Fit:
     cutoffs: (n_series,) leading steps of each series that the fit has learnt from, validation
     included. seconds, cpu_seconds: of the fit, those before a resume included; peak_memory_bytes:
     the highest resident size of this process so far. memory: how far back the state reaches; None
-    where the series are too short to tell.
+    where the series are too short to tell. best_step: batches before the look whose weights were
+    taken; None for an ensemble.
     """
 
     forecaster: Forecaster
@@ -48,6 +49,7 @@ class Fit:
     cpu_seconds: float
     peak_memory_bytes: int
     memory: Memory | None = None
+    best_step: int | None = None
 
 
 def fit(
@@ -94,6 +96,7 @@ def fit(
         cpu_seconds=sum(member.cpu_seconds for member in members),
         peak_memory_bytes=peak_memory(),
         memory=memory,
+        best_step=members[0].best_step if len(members) == 1 else None,
     )
 
 

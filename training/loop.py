@@ -24,6 +24,9 @@ _SKIP_SHARE = 0.1
 """Of the learning rate, for a skip that is to stay near to where least squares has put it."""
 _FUTR_SHARE = 5.0
 """The same for what covariates ahead add, which has few batches to come from nothing."""
+_CLEARLY = 0.05
+"""By so much of its loss a look has to be better than a start at the map. Decision 37 has what
+smaller gains were worth on what came later."""
 
 
 class FitError(Exception):
@@ -97,7 +100,7 @@ class Trainer:
 
     @property
     def best_step(self) -> int:
-        """Batches before the best look; 0 where nothing was better than the start."""
+        """Batches before the best look; 0 where none was better than the start, or clearly."""
         return self.history[self._best_look].step
 
     @property
@@ -105,8 +108,13 @@ class Trainer:
         """Its place in the history."""
         if not self.validation.contexts:  # unseen, the newest is best
             return len(self.history) - 1
-        losses = [record.valid_loss for record in self.history]
+        losses = [self._judged(record) for record in self.history]
         return losses.index(min(losses))
+
+    def _judged(self, record: EpochRecord) -> float:
+        """Its validation loss; of a start at the map, what others have to do better than."""
+        kept = not record.step and self.schedule.start == "linear"
+        return record.valid_loss * ((1.0 - _CLEARLY) if kept else 1.0)
 
     def advance(self, spent: float) -> Progress:
         """One batch, and a look at the validation windows if one is due; spent: seconds so far."""
@@ -183,8 +191,9 @@ class Trainer:
             lr=self.schedule.rate(max(0, self.batch - 1)),
             seconds=spent,
         )
-        least = min((r.valid_loss for r in self.history), default=float("inf"))
-        if record.valid_loss < least or not self.validation.contexts:  # unseen, the newest is best
+        least = min(map(self._judged, self.history), default=float("inf"))
+        # unseen, the newest is best
+        if self._judged(record) < least or not self.validation.contexts:
             self.best = {k: v.clone() for k, v in self.forecaster.state_dict().items()}
         self.history.append(record)
         self.loss_sum, self.loss_count = 0.0, 0

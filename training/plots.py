@@ -44,8 +44,11 @@ TITLES = {
 }
 
 
-def loss_curve(history: Sequence[EpochRecord]) -> Figure:
-    """Training and validation loss by step, the best step marked, the learning rate beneath."""
+def loss_curve(history: Sequence[EpochRecord], best_step: int | None = None) -> Figure:
+    """Training and validation loss by step, the best step marked, the learning rate beneath.
+
+    best_step: the look whose weights were taken; None for that of the least validation loss.
+    """
     figure, (losses, rates) = new_figure(2, 1, (7.2, 4.6), heights=(3, 1), share_x=True)
     steps = [record.step for record in history]
     train = np.array([record.train_loss for record in history], dtype=np.float64)  # None is NaN
@@ -53,7 +56,10 @@ def loss_curve(history: Sequence[EpochRecord]) -> Figure:
     losses.plot(steps, train, color=SOFT, label="training")
     if np.isfinite(valid).any():
         losses.plot(steps, valid, color=_FORECASTERS[0], label="validation")
-        best = int(np.nanargmin(np.where(np.isfinite(valid), valid, np.nan)))
+        if best_step in steps:
+            best = steps.index(best_step)
+        else:
+            best = int(np.nanargmin(np.where(np.isfinite(valid), valid, np.nan)))
         losses.plot(steps[best], valid[best], "o", color=_FORECASTERS[0])
         losses.annotate(
             f"best: {valid[best]:.4g} at step {steps[best]}",

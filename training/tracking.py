@@ -125,7 +125,7 @@ def log_files(
     """
     forecasters = [each for each in backtest.scores if each not in baselines]
     charts = {
-        "loss": loss_curve(fit.history),
+        "loss": loss_curve(fit.history, fit.best_step),
         "forecasts": fan_chart(panel, backtest, name),
         "error_by_horizon": error_by_horizon(backtest, forecasters),
         "comparison": comparison(backtest, forecasters),

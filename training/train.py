@@ -31,10 +31,11 @@ _SAVE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network with the weights of its best validation, and what they cost."""
+    """A network with the weights of its best look, that look's step, and what they cost."""
 
     forecaster: Forecaster
     history: tuple[EpochRecord, ...]
+    best_step: int
     seconds: float
     cpu_seconds: float
 
@@ -101,7 +102,8 @@ def _train(
         # map would change with it, which tells nothing of a network that has strayed from the map.
         if near or not trainer.best_step:
             move(forecaster, start, found, look(forecaster, pasts, lengths) or found)
-    return Trained(forecaster, tuple(trainer.history), seconds, cpu_seconds)
+    history = tuple(trainer.history)
+    return Trained(forecaster, history, trainer.best_step, seconds, cpu_seconds)
 
 
 def _run(

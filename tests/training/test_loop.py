@@ -11,6 +11,7 @@ from tests.training.panels import panel_of, seasonal, spec_of
 from tests.training.trainers import schedule_of, trainer_of
 from training.lanes import Chunk
 from training.loop import EpochRecord, FitError, Trainer
+from training.schedule import Start
 
 
 def ended(trainer: Trainer) -> Trainer:
@@ -69,6 +70,17 @@ def test_the_weights_of_the_best_look_are_taken() -> None:
     torch.testing.assert_close(dict(trainer.forecaster.state_dict()), best, rtol=0, atol=0)
     assert trainer.validation.loss(trainer.forecaster) == trainer.history[0].valid_loss
     assert not trainer.forecaster.training
+
+
+@pytest.mark.parametrize(
+    ("start", "loss", "best"), [("linear", 0.97, 0), ("linear", 0.94, 3), ("near", 0.97, 3)]
+)
+def test_a_start_at_the_map_stands_unless_a_look_is_clearly_better(
+    start: Start, loss: float, best: int
+) -> None:
+    trainer = trainer_of(schedule=schedule_of(start=start))
+    trainer.history += [EpochRecord(0, None, 1.0, 0.0, 0.0), EpochRecord(3, 1.0, loss, 0.0, 0.0)]
+    assert trainer.best_step == best
 
 
 def test_without_a_window_to_validate_on_all_batches_are_done_and_the_newest_taken() -> None:

@@ -57,8 +57,9 @@ def test_the_loss_curve_marks_the_best_validation() -> None:
         EpochRecord(step=k, train_loss=1.0, valid_loss=loss, lr=1e-3, seconds=0.0)
         for k, loss in enumerate((3.0, float("nan"), 1.25, 2.0))
     ]
-    losses = loss_curve(history).axes[0]
-    assert [text.get_text() for text in losses.texts] == ["best: 1.25 at step 2"]
+    for best_step, marked in ((None, "best: 1.25 at step 2"), (0, "best: 3 at step 0")):
+        losses = loss_curve(history, best_step).axes[0]
+        assert [text.get_text() for text in losses.texts] == [marked]
 
 
 def test_a_fit_without_records_has_a_loss_curve_too() -> None:
