@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,9 +25,9 @@ _SKIP_SHARE = 0.1
 """Of the learning rate, for a skip that is to stay near to where least squares has put it."""
 _FUTR_SHARE = 5.0
 """The same for what covariates ahead add, which has few batches to come from nothing."""
-_CLEARLY = 0.05
-"""By so much of its loss a look has to be better than a start at the map. Decision 37 has what
-smaller gains were worth on what came later."""
+_CLEARLY = 0.2
+"""Over the root of the horizons that are held back of a series: the share of its loss by which a
+look has to be better than a start at the map. Decision 37 has what smaller gains were worth."""
 
 
 class FitError(Exception):
@@ -86,6 +87,7 @@ class Trainer:
         self.loss_sum = 0.0
         self.loss_count = 0
         self.smooth = 0.0
+        self.margin = _margin(validation, pasts, schedule, forecaster.spec.horizon)
         self.whole = True
         """False inside a batch: what an interrupt leaves then is neither before it nor after."""
 
@@ -112,9 +114,8 @@ class Trainer:
         return losses.index(min(losses))
 
     def _judged(self, record: EpochRecord) -> float:
-        """Its validation loss; of a start at the map, what others have to do better than."""
-        kept = not record.step and self.schedule.start == "linear"
-        return record.valid_loss * ((1.0 - _CLEARLY) if kept else 1.0)
+        """Its validation loss; of the start, what others have to do better than."""
+        return record.valid_loss * (1.0 if record.step else 1.0 - self.margin)
 
     def advance(self, spent: float) -> Progress:
         """One batch, and a look at the validation windows if one is due; spent: seconds so far."""
@@ -198,6 +199,19 @@ class Trainer:
         self.history.append(record)
         self.loss_sum, self.loss_count = 0.0, 0
         return record
+
+
+def _margin(
+    validation: Validation, pasts: Sequence[Context], schedule: Schedule, horizon: int
+) -> float:
+    """How much better than the start a look has to be, as a share of its loss.
+
+    The fewer horizons lie side by side in what is held back, the more a loss is chance.
+    """
+    if schedule.start != "linear":
+        return 0.0
+    held = [past.y.shape[0] - end for past, end in zip(pasts, validation.ends, strict=True)]
+    return float(_CLEARLY / max(1.0, np.median(held) / horizon) ** 0.5)
 
 
 def _optimizer(forecaster: Forecaster, schedule: Schedule) -> torch.optim.AdamW:
