@@ -52,7 +52,7 @@ def main() -> None:
     # Before torch loads: its idle threads would spin, and on busy cores a fit then takes five times
     # the processor time (measured on two cores with three other processes).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # Products of single streams are too small to share between threads: that took thrice the time.
+    # Products of single streams are too small to share between threads (decision 36).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # The collector of cycles goes through what loads again and again: a fifth of the start.
     gc.set_threshold(50_000, 50, 50)

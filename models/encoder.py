@@ -69,14 +69,14 @@ class Encoder(nn.Module):
         self.register_buffer("exog_scale", torch.ones(self.n_exog))
         self.register_buffer("stat_loc", torch.zeros(self.n_stat))
         self.register_buffer("stat_scale", torch.ones(self.n_stat))
-        n_masks = self.n_exog - self.n_calendar
+        n_masks = self.n_exog - self.n_calendar  # the calendar is never missing
         n_gaps = 2 if spec.sees_gaps else 0
         self.inputs = spec.lags + n_gaps + self.n_exog + n_masks + self.n_stat
 
     def scaled(self, values: Tensor) -> Window:
         """values (..., input_size) float64 in network units, NaN where nothing was observed."""
         loc = values.mean(-1, keepdim=True)  # (..., 1), NaN where anything is missing
-        full = not isnan(loc if loc.numel() == 1 else loc.sum())
+        full = not isnan(loc.sum())
         if not full:
             seen = values.eq(values)  # (..., input_size), a NaN equals nothing
             count = seen.sum(-1, keepdim=True, dtype=torch.float32)  # (..., 1)
@@ -96,9 +96,7 @@ class Encoder(nn.Module):
             scale = torch.fmax(spread.double(), FLOOR * loc.abs()).clamp_min_(self.least_scale)
         else:
             scale = spread.clamp_min_(FLOOR)
-        if self.lags < values.shape[-1]:
-            centred = centred[..., -self.lags :]
-        z = centred / scale.float()  # (..., lags)
+        z = centred[..., -self.lags :] / scale.float()  # (..., lags)
         return Window(z, newest, share, loc, scale.double(), full)
 
     def forward(self, window: Window, exog: Tensor | None, stat: Tensor) -> Tensor:
@@ -110,11 +108,9 @@ class Encoder(nn.Module):
         if self.sees_gaps:
             parts += [window.newest, window.share]
         if self.n_exog and exog is not None:
-            scaled = (exog - self.exog_loc) / self.exog_scale  # (..., X)
-            parts.append(scaled.nan_to_num_(0.0, torch.inf, -torch.inf))
-            if self.n_exog > self.n_calendar:  # the calendar is never missing
-                given = exog[..., self.n_calendar :]
-                parts.append(given.eq(given).float())  # a NaN equals nothing
+            known = ~exog.isnan()  # (..., X)
+            parts.append(((exog - self.exog_loc) / self.exog_scale).where(known, 0.0))
+            parts.append(known[..., self.n_calendar :].float())
         if self.n_stat:
             parts.append(self.static(stat))
         return torch.cat(parts, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import cast
 
 import torch
@@ -35,6 +36,7 @@ class Recurrent(nn.Module):
         self.cell = cell
         self.layers = layers
         self.slots = 2 * layers if cell == "lstm" else layers
+        self.tops = [layers - 1]  # the slots of the hidden states that are the outputs
         self.kernel = _KERNEL[cell](inputs, hidden, layers, batch_first=True)
 
     def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +74,7 @@ class Recurrent(nn.Module):
 
     def top(self, memory: Tensor) -> Tensor:
         """memory (n, slots, H) -> (n, H), the hidden state of the top layer."""
-        return memory[:, self.layers - 1]
+        return memory[:, self.tops[0]]
 
 
 class SideBySide(nn.Module):
@@ -88,6 +90,8 @@ class SideBySide(nn.Module):
         self.each = [cast("Recurrent", member) for member in self.members]
         self._slots = [member.slots for member in self.each]
         self.slots = sum(self._slots)
+        before = accumulate(self._slots, initial=0)
+        self.tops = [slot + member.tops[0] for slot, member in zip(before, self.each, strict=False)]
 
     def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """x (n, T, D), memory (n, slots, H) -> outputs (n, T, members * H), memory after."""
@@ -101,8 +105,7 @@ class SideBySide(nn.Module):
 
     def top(self, memory: Tensor) -> Tensor:
         """memory (n, slots, H) -> (n, members * H), the hidden states of the top layers."""
-        parts = zip(self.each, torch.split(memory, self._slots, 1), strict=True)
-        return torch.cat([member.top(part) for member, part in parts], -1)
+        return torch.cat([memory[:, slot] for slot in self.tops], -1)
 
 
 def members(layers: Recurrent | SideBySide) -> list[Recurrent]:

@@ -8,7 +8,6 @@ single stream it is more than half; numpy asks less a call. The formulas are tho
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from itertools import accumulate
 from math import isnan, nan, sqrt
 from typing import NamedTuple
 
@@ -56,10 +55,8 @@ class Stepper:
         self._forecaster = forecaster
         self._spec = forecaster.spec
         self._mean = np.full(self._spec.input_size, 1.0 / self._spec.input_size)
-        each = members(forecaster.recurrent)
-        self._members = [_layers(member) for member in each]
-        ends = accumulate((member.slots for member in each), initial=0)
-        self._top_slots = [end + member.layers - 1 for end, member in zip(ends, each, strict=False)]
+        self._members = [_layers(member) for member in members(forecaster.recurrent)]
+        self._tops = forecaster.recurrent.tops
         encoder, head = forecaster.encoder, forecaster.head
         self._exog_loc, self._exog_scale = map(_numbers, (encoder.exog_loc, encoder.exog_scale))
         self._state, self._bias = _linear(head.state)
@@ -81,8 +78,7 @@ class Stepper:
             alone = self._advance(state, y, exog) if len(state) == 1 else None
             if alone is None:
                 return self._forecaster.step(state, y, exog, futr)
-            after, window, h = alone
-            return after, self._forecast(h, window, futr)
+            return alone[0], self._forecast(*alone, futr)
 
     def advance(self, state: State, y: Tensor, exog: Tensor | None = None) -> State:
         """What `Forecaster.advance` gives, to 1e-5 of it; no gradients."""
@@ -96,24 +92,24 @@ class Stepper:
             window = self._scaled(state.ring.numpy()[0]) if len(state) == 1 else None
             if window is None:
                 return self._forecaster.forecast(state, futr)
-            return self._forecast(self._tops(state.memory.numpy()[0]), window, futr)
+            return self._forecast(state, window, futr)
 
     def _advance(
         self, state: State, y: Tensor, exog: Tensor | None
-    ) -> tuple[State, _Scaled, Numbers] | None:
-        """The state after a step, its window, and the top layers' states; None where the window
-        has gaps."""
+    ) -> tuple[State, _Scaled] | None:
+        """The state after a step, and its window; None where the window has gaps."""
         ring = self._ring(state, float(y))
         window = self._scaled(ring)
         if window is None:
             return None
         inputs = self._inputs(window.z, exog, state.stat)
-        h, memory = self._recur(inputs, state.memory.numpy()[0])
+        memory = self._recur(inputs, state.memory.numpy()[0])
         after = State(torch.from_numpy(ring)[None], torch.from_numpy(memory)[None], state.stat)
-        return after, window, h
+        return after, window
 
-    def _forecast(self, h: Numbers, window: _Scaled, futr: Tensor | None) -> Tensor:
-        """h (features,) -> (1, horizon, outputs)."""
+    def _forecast(self, state: State, window: _Scaled, futr: Tensor | None) -> Tensor:
+        """(1, horizon, outputs), data units."""
+        h = state.memory.numpy()[0, self._tops].reshape(-1)  # (features,)
         z = self._head(h, window.z, futr)  # (horizon, outputs)
         z.sort(axis=-1)
         x = z * np.float64(window.scale)
@@ -163,8 +159,8 @@ class Stepper:
             inputs[at:] = encoder.static(stat).numpy()[0]
         return inputs
 
-    def _recur(self, x: Numbers, memory: Numbers) -> tuple[Numbers, Numbers]:
-        """x (inputs,), memory (slots, H) -> the top layers' states (features,), memory after."""
+    def _recur(self, x: Numbers, memory: Numbers) -> Numbers:
+        """x (inputs,), memory (slots, H) -> memory after."""
         after = np.empty_like(memory)
         slot = 0
         for cell, layers in self._members:
@@ -178,12 +174,7 @@ class Stepper:
                 after[slot] = h
                 slot += 1
             slot += len(layers) if cell == "lstm" else 0
-        return self._tops(after), after
-
-    def _tops(self, memory: Numbers) -> Numbers:
-        """memory (slots, H) -> (features,), the hidden states of the top layers."""
-        tops: Numbers = memory[self._top_slots].reshape(-1)
-        return tops
+        return after
 
     def _head(self, h: Numbers, z: Numbers, futr: Tensor | None) -> Numbers:
         """h (features,), z (lags,) -> (horizon, outputs)."""
